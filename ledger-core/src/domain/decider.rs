@@ -1,0 +1,142 @@
+//! From a command to facts.
+//!
+//! **Shape**: [`handle`] = for each step: guards common to all → the verb's decision → facts folded in at once, so the
+//! next step sees them.
+//! **Correctness**: the facts of a command are folded in as they are decided; a refused step takes all of them back,
+//! so a transaction stands or falls as one. Deciding twice on the same state gives the same facts.
+
+use super::catalogue::decide::{define_account, define_item, define_location, define_posting_rule, open_tenant};
+use super::command::{Action, Command};
+use super::event::{Event, Fact, Note, Recorded, Subject};
+use super::id::{EntryId, ReservationId};
+use super::journal::decide::{post_entry, reverse_entry};
+use super::limit::{EFFECTIVE_AHEAD_SECONDS_MAX, METADATA_PAIRS_MAX, TRANSACTION_STEPS_MAX};
+use super::rejection::{Refusal, Rejection};
+use super::reservation::decide::{commit, expire, extend, release, reserve};
+use super::state::{Ledger, Misfit};
+use super::stock::decide::{adjust, issue, receive, return_goods, revalue, transfer};
+use super::time::Timestamp;
+
+/// Why a command made no facts.
+#[derive(Debug)]
+pub enum Undecided {
+    /// The business says no; the state is as it was.
+    Refused(Refusal),
+    /// A fact just decided does not fit the state: a bug, or a corrupt log. The tenant must stop.
+    Misfit(Misfit),
+}
+
+/// Decides a command on `ledger` at `now` and folds its facts in. An empty list means that everything asked for is
+/// already so. On [`Undecided::Refused`] the state is as before.
+///
+/// # Errors
+/// [`Undecided`].
+pub fn handle(ledger: &mut Ledger, command: &Command, now: Timestamp) -> Result<Vec<Recorded>, Undecided> {
+    let refused = |step, rejection| Undecided::Refused(Refusal { step, rejection });
+    if command.steps.is_empty() {
+        return Err(refused(None, Rejection::TransactionEmpty));
+    }
+    if command.steps.len() > TRANSACTION_STEPS_MAX {
+        let steps_max = u32::try_from(TRANSACTION_STEPS_MAX).unwrap_or(u32::MAX);
+        return Err(refused(None, Rejection::TransactionTooLong { steps_max }));
+    }
+    ledger.advance(now);
+    let mark = ledger.mark();
+    let mut recorded = Vec::new();
+    for (number, action) in (0_u32..).zip(&command.steps) {
+        let facts = match decide(ledger, action, number, command.fresh) {
+            Ok(facts) => facts,
+            Err(rejection) => {
+                ledger.rollback(mark);
+                return Err(refused((command.steps.len() > 1).then_some(number), rejection));
+            }
+        };
+        for fact in facts {
+            let next = place(ledger, fact);
+            ledger.evolve(&next).map_err(Undecided::Misfit)?;
+            recorded.push(next);
+        }
+    }
+    Ok(recorded)
+}
+
+/// The next place in the log and in the fact's stream.
+fn place(ledger: &Ledger, fact: Fact) -> Recorded {
+    let position = ledger.position().saturating_add(1);
+    let known = ledger.stream(&fact.event.subject());
+    let stream = if known.version == 0 { position } else { known.number };
+    Recorded { position, stream, stream_version: known.version.saturating_add(1), recorded_at: ledger.now(), fact }
+}
+
+/// The facts one action makes of a state. Pure.
+///
+/// # Errors
+/// The first guard that does not hold.
+pub fn decide(ledger: &Ledger, action: &Action, step: u32, fresh: uuid::Uuid) -> Result<Vec<Fact>, Rejection> {
+    let now = ledger.now();
+    let common = action.common();
+    if common.effective_at.is_some_and(|at| at < Timestamp(0) || at > now.plus_seconds(EFFECTIVE_AHEAD_SECONDS_MAX)) {
+        return Err(Rejection::EffectiveTimeOutOfRange);
+    }
+    if common.metadata.is_some_and(|m| m.len() > METADATA_PAIRS_MAX) {
+        return Err(Rejection::MetadataTooLarge { pairs_max: u32::try_from(METADATA_PAIRS_MAX).unwrap_or(u32::MAX) });
+    }
+    if let Some(expected) = common.expected_version {
+        let actual = subject(action).map_or(0, |s| ledger.stream(&s).version);
+        let actual = u64::try_from(actual).unwrap_or(u64::MAX);
+        if actual != expected {
+            return Err(Rejection::VersionMismatch { expected, actual });
+        }
+    }
+    let name = || {
+        if step == 0 { fresh.to_string() } else { format!("{fresh}-{step}") }
+    };
+    let reservation = || ReservationId::trusted(&name());
+    let events: Vec<Event> = match action {
+        Action::OpenTenant(c) => open_tenant(ledger, c),
+        Action::DefineItem(c) => define_item(ledger, c),
+        Action::DefineLocation(c) => define_location(ledger, c),
+        Action::DefineAccount(c) => define_account(ledger, c),
+        Action::DefinePostingRule(c) => define_posting_rule(ledger, c),
+        Action::Receive(c) => receive(ledger, c),
+        Action::Issue(c) => issue(ledger, c),
+        Action::Return(c) => return_goods(ledger, c),
+        Action::Adjust(c) => adjust(ledger, c),
+        Action::Revalue(c) => revalue(ledger, c),
+        Action::Transfer(c) => transfer(ledger, c),
+        Action::Reserve(c) => reserve(ledger, c, now, &reservation()),
+        Action::ExtendReservation(c) => extend(ledger, c, now),
+        Action::ReleaseReservation(c) => release(ledger, c),
+        Action::CommitReservation(c) => commit(ledger, c),
+        Action::ExpireReservation(c) => expire(ledger, c),
+        Action::PostEntry(c) => post_entry(ledger, c, &EntryId::trusted(&name())),
+        Action::ReverseEntry(c) => reverse_entry(ledger, c),
+    }?;
+    let note = Note { reference: common.reference.cloned(), reason: common.reason.cloned() };
+    Ok(events.into_iter().map(|event| Fact { event, effective_at: common.effective_at, note: note.clone() }).collect())
+}
+
+/// The stream whose version a caller may expect: of the item, the reservation, the entry … that the action names.
+#[must_use]
+pub fn subject(action: &Action) -> Option<Subject> {
+    Some(match action {
+        Action::OpenTenant(_) => Subject::Tenant,
+        Action::DefineItem(c) => Subject::Item(c.sku.clone()),
+        Action::DefineLocation(c) => Subject::Location(c.code.clone()),
+        Action::DefineAccount(c) => Subject::Account(c.code.clone()),
+        Action::DefinePostingRule(c) => Subject::PostingRule(c.movement, c.class.clone()),
+        Action::Receive(c) => Subject::Item(c.sku.clone()),
+        Action::Issue(c) => Subject::Item(c.sku.clone()),
+        Action::Return(c) => Subject::Item(c.sku.clone()),
+        Action::Adjust(c) => Subject::Item(c.sku.clone()),
+        Action::Revalue(c) => Subject::Item(c.sku.clone()),
+        Action::Transfer(c) => Subject::Item(c.sku.clone()),
+        Action::Reserve(c) => Subject::Reservation(c.id.clone()?),
+        Action::ExtendReservation(c) => Subject::Reservation(c.id.clone()),
+        Action::ReleaseReservation(c) => Subject::Reservation(c.id.clone()),
+        Action::CommitReservation(c) => Subject::Reservation(c.id.clone()),
+        Action::ExpireReservation(c) => Subject::Reservation(c.id.clone()),
+        Action::PostEntry(c) => Subject::Entry(c.id.clone()?),
+        Action::ReverseEntry(c) => Subject::Entry(c.id.clone()),
+    })
+}

@@ -1,0 +1,295 @@
+//! Facts. An [`Event`] is what a tenant's log holds; it never changes and decodes for ever (see [`super::codec`]).
+
+use std::fmt;
+
+use minicbor::{Decode, Encode};
+
+use super::catalogue::command::MovementKind;
+use super::catalogue::event::{AccountDefinition, ItemDefinition, LocationDefinition, PostingRuleDefinition, TenantOpened};
+use super::id::{
+    AccountCode, EntryId, LocationCode, Position, PostingClass, ReasonCode, ReservationId, Sku, StreamNumber, StreamVersion,
+    Text, digest16,
+};
+use super::journal::event::{JournalEntryPosted, JournalEntryReversed};
+use super::reservation::event::{ReservationClosed, ReservationCommitted, ReservationExtended, ReservationOpened};
+use super::stock::event::{Movement, StockTransferred};
+use super::time::Timestamp;
+
+/// One fact. JSON shows amounts and quantities as decimal strings.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+#[allow(missing_docs, reason = "the variant's name says what happened; its payload is documented")]
+pub enum Event {
+    TenantOpened(TenantOpened),
+    ItemDefined(ItemDefinition),
+    ItemChanged(ItemDefinition),
+    LocationDefined(LocationDefinition),
+    LocationChanged(LocationDefinition),
+    AccountOpened(AccountDefinition),
+    AccountChanged(AccountDefinition),
+    PostingRuleDefined(PostingRuleDefinition),
+    StockReceived(Movement),
+    StockIssued(Movement),
+    StockReturned(Movement),
+    StockAdjusted(Movement),
+    StockRevalued(Movement),
+    StockTransferred(StockTransferred),
+    /// Provisional cost replaced by the real one, or the value left over when quantity reached zero.
+    StockSettled(Movement),
+    ReservationOpened(ReservationOpened),
+    ReservationExtended(ReservationExtended),
+    ReservationReleased(ReservationClosed),
+    ReservationExpired(ReservationClosed),
+    ReservationCommitted(ReservationCommitted),
+    JournalEntryPosted(JournalEntryPosted),
+    JournalEntryReversed(JournalEntryReversed),
+}
+
+/// Part of the subject a message is published under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// Definitions.
+    Catalogue,
+    /// Movements.
+    Stock,
+    /// Holds.
+    Reservation,
+    /// Entries by hand.
+    Journal,
+}
+
+impl Category {
+    /// The word in the NATS subject.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Catalogue => "catalogue",
+            Self::Stock => "stock",
+            Self::Reservation => "reservation",
+            Self::Journal => "journal",
+        }
+    }
+}
+
+/// What a stream is about; its name is `<noun>-<code>`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each variant holds the code of what it names")]
+pub enum Subject {
+    Tenant,
+    Item(Sku),
+    Location(LocationCode),
+    Account(AccountCode),
+    PostingRule(MovementKind, PostingClass),
+    Reservation(ReservationId),
+    Entry(EntryId),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tenant => f.write_str("tenant"),
+            Self::Item(sku) => write!(f, "item-{sku}"),
+            Self::Location(code) => write!(f, "location-{code}"),
+            Self::Account(code) => write!(f, "account-{code}"),
+            Self::PostingRule(movement, class) => {
+                write!(f, "posting_rule-{}-{class}", movement.as_str())
+            }
+            Self::Reservation(id) => write!(f, "reservation-{id}"),
+            Self::Entry(id) => write!(f, "entry-{id}"),
+        }
+    }
+}
+
+/// 16 bytes of SHA-256 over a stream's name: unique in the database on a stream's first event.
+#[must_use]
+pub fn stream_key(name: &str) -> [u8; 16] {
+    digest16(name.as_bytes())
+}
+
+impl Event {
+    /// The event's name in documents, messages and filters.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::TenantOpened(_) => "tenant_opened",
+            Self::ItemDefined(_) => "item_defined",
+            Self::ItemChanged(_) => "item_changed",
+            Self::LocationDefined(_) => "location_defined",
+            Self::LocationChanged(_) => "location_changed",
+            Self::AccountOpened(_) => "account_opened",
+            Self::AccountChanged(_) => "account_changed",
+            Self::PostingRuleDefined(_) => "posting_rule_defined",
+            Self::StockReceived(_) => "stock_received",
+            Self::StockIssued(_) => "stock_issued",
+            Self::StockReturned(_) => "stock_returned",
+            Self::StockAdjusted(_) => "stock_adjusted",
+            Self::StockRevalued(_) => "stock_revalued",
+            Self::StockTransferred(_) => "stock_transferred",
+            Self::StockSettled(_) => "stock_settled",
+            Self::ReservationOpened(_) => "reservation_opened",
+            Self::ReservationExtended(_) => "reservation_extended",
+            Self::ReservationReleased(_) => "reservation_released",
+            Self::ReservationExpired(_) => "reservation_expired",
+            Self::ReservationCommitted(_) => "reservation_committed",
+            Self::JournalEntryPosted(_) => "journal_entry_posted",
+            Self::JournalEntryReversed(_) => "journal_entry_reversed",
+        }
+    }
+
+    /// Where it is published.
+    #[must_use]
+    pub const fn category(&self) -> Category {
+        match self {
+            Self::TenantOpened(_)
+            | Self::ItemDefined(_)
+            | Self::ItemChanged(_)
+            | Self::LocationDefined(_)
+            | Self::LocationChanged(_)
+            | Self::AccountOpened(_)
+            | Self::AccountChanged(_)
+            | Self::PostingRuleDefined(_) => Category::Catalogue,
+            Self::StockReceived(_)
+            | Self::StockIssued(_)
+            | Self::StockReturned(_)
+            | Self::StockAdjusted(_)
+            | Self::StockRevalued(_)
+            | Self::StockTransferred(_)
+            | Self::StockSettled(_) => Category::Stock,
+            Self::ReservationOpened(_)
+            | Self::ReservationExtended(_)
+            | Self::ReservationReleased(_)
+            | Self::ReservationExpired(_)
+            | Self::ReservationCommitted(_) => Category::Reservation,
+            Self::JournalEntryPosted(_) | Self::JournalEntryReversed(_) => Category::Journal,
+        }
+    }
+
+    /// The stream it belongs to.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::TenantOpened(_) => Subject::Tenant,
+            Self::ItemDefined(d) | Self::ItemChanged(d) => Subject::Item(d.sku.clone()),
+            Self::LocationDefined(d) | Self::LocationChanged(d) => Subject::Location(d.code.clone()),
+            Self::AccountOpened(d) | Self::AccountChanged(d) => Subject::Account(d.code.clone()),
+            Self::PostingRuleDefined(d) => Subject::PostingRule(d.movement, d.class.clone()),
+            Self::StockReceived(m)
+            | Self::StockIssued(m)
+            | Self::StockReturned(m)
+            | Self::StockAdjusted(m)
+            | Self::StockRevalued(m)
+            | Self::StockSettled(m) => Subject::Item(m.sku.clone()),
+            Self::StockTransferred(t) => Subject::Item(t.outgoing.sku.clone()),
+            Self::ReservationOpened(e) => Subject::Reservation(e.id.clone()),
+            Self::ReservationExtended(e) => Subject::Reservation(e.id.clone()),
+            Self::ReservationReleased(e) | Self::ReservationExpired(e) => Subject::Reservation(e.id.clone()),
+            Self::ReservationCommitted(e) => Subject::Reservation(e.id.clone()),
+            Self::JournalEntryPosted(e) => Subject::Entry(e.id.clone()),
+            Self::JournalEntryReversed(e) => Subject::Entry(e.id.clone()),
+        }
+    }
+
+    /// Every movement of goods or value in it.
+    pub fn movements(&self) -> impl Iterator<Item = &Movement> {
+        let (one, two, many): (Option<&Movement>, Option<&Movement>, &[Movement]) = match self {
+            Self::StockReceived(m)
+            | Self::StockIssued(m)
+            | Self::StockReturned(m)
+            | Self::StockAdjusted(m)
+            | Self::StockRevalued(m)
+            | Self::StockSettled(m) => (Some(m), None, &[]),
+            Self::StockTransferred(t) => (Some(&t.outgoing), Some(&t.incoming), &[]),
+            Self::ReservationCommitted(e) => (None, None, &e.movements),
+            Self::TenantOpened(_)
+            | Self::ItemDefined(_)
+            | Self::ItemChanged(_)
+            | Self::LocationDefined(_)
+            | Self::LocationChanged(_)
+            | Self::AccountOpened(_)
+            | Self::AccountChanged(_)
+            | Self::PostingRuleDefined(_)
+            | Self::ReservationOpened(_)
+            | Self::ReservationExtended(_)
+            | Self::ReservationReleased(_)
+            | Self::ReservationExpired(_)
+            | Self::JournalEntryPosted(_)
+            | Self::JournalEntryReversed(_) => (None, None, &[]),
+        };
+        one.into_iter().chain(two).chain(many)
+    }
+
+    /// Every posting in it, with the decimals of its amount.
+    pub fn postings(&self) -> impl Iterator<Item = (&Posting, u8)> {
+        let entry: (&[Posting], u8) = match self {
+            Self::JournalEntryPosted(e) => (&e.postings, e.money),
+            Self::JournalEntryReversed(e) => (&e.postings, e.money),
+            _other_events_post_by_their_movements => (&[], 0),
+        };
+        let by_hand = entry.0.iter().map(move |p| (p, entry.1));
+        self.movements().flat_map(|m| m.postings.iter().map(move |p| (p, m.money))).chain(by_hand)
+    }
+}
+
+/// One line of a journal entry: `amount` in units of the currency, debit above zero, credit below.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Posting {
+    /// The account.
+    #[n(0)]
+    pub account: AccountCode,
+    /// Signed: debit +, credit −. Never zero.
+    #[n(1)]
+    pub amount: i64,
+}
+
+/// Document and reason of a fact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Note {
+    /// The caller's document.
+    #[n(0)]
+    pub reference: Option<Text>,
+    /// Why, as a code.
+    #[n(1)]
+    pub reason: Option<ReasonCode>,
+}
+
+impl Note {
+    /// True when there is nothing to store.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.reference.is_none() && self.reason.is_none()
+    }
+}
+
+/// An event with what was said about it, before it has a place in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fact {
+    /// What happened.
+    pub event: Event,
+    /// When it happened in the world, if not when it was recorded.
+    pub effective_at: Option<Timestamp>,
+    /// Document and reason.
+    pub note: Note,
+}
+
+/// A fact with its place in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// Place in the tenant's log.
+    pub position: Position,
+    /// The stream's number: the position of its first event.
+    pub stream: StreamNumber,
+    /// Place in the stream.
+    pub stream_version: StreamVersion,
+    /// When the log accepted it; never runs backwards in a log.
+    pub recorded_at: Timestamp,
+    /// What it says.
+    pub fact: Fact,
+}
+
+impl Recorded {
+    /// When it happened in the world.
+    #[must_use]
+    pub fn effective_at(&self) -> Timestamp {
+        self.fact.effective_at.unwrap_or(self.recorded_at)
+    }
+}

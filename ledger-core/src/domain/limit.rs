@@ -1,0 +1,32 @@
+//! Every limit of the domain, each with its reason.
+
+/// Digits of a quantity or an amount: the most that fit an `i64` whole (9.2 × 10^18) with every digit usable.
+pub const NUMBER_DIGITS_MAX: u32 = 18;
+/// Largest absolute quantity or amount, in units of its scale.
+pub const NUMBER_UNITS_MAX: i64 = 1_000_000_000_000_000_000 - 1;
+/// Decimals of a quantity or a unit cost: grams of tonnes, micro-units of a currency with three decimals.
+pub const SCALE_MAX: u8 = 9;
+/// Decimals of a currency: ISO 4217 knows 0 to 4.
+pub const CURRENCY_SCALE_MAX: u8 = 4;
+/// Bytes of a code (SKU, location, account …): fits every GS1 key and most ERP codes.
+pub const CODE_BYTES_MAX: usize = 64;
+/// Bytes of a free text (name, reference, description).
+pub const TEXT_BYTES_MAX: usize = 256;
+/// Pairs of a command's metadata.
+pub const METADATA_PAIRS_MAX: usize = 16;
+/// Lines of one reservation.
+pub const RESERVATION_LINES_MAX: usize = 1_000;
+/// Postings of one journal entry.
+pub const ENTRY_POSTINGS_MAX: usize = 1_000;
+/// Commands of one transaction: the largest real invoice seen has about 1,100 lines.
+pub const TRANSACTION_STEPS_MAX: usize = 4_096;
+/// Longest life of a reservation: 90 days covers made-to-order quotes.
+pub const RESERVATION_TTL_SECONDS_MAX: u32 = 90 * 24 * 3_600;
+/// A fact may be dated this far ahead of its recording.
+pub const EFFECTIVE_AHEAD_SECONDS_MAX: i64 = 366 * 24 * 3_600;
+/// Closed reservations and journal entries kept in memory per tenant; older ones are read back from the log when named.
+pub const CLOSED_STREAMS_KEPT_MAX: usize = 65_536;
+
+const _: () = assert!(10_i64.pow(NUMBER_DIGITS_MAX) - 1 == NUMBER_UNITS_MAX);
+const _: () = assert!(SCALE_MAX as u32 <= NUMBER_DIGITS_MAX);
+const _: () = assert!(TRANSACTION_STEPS_MAX >= RESERVATION_LINES_MAX);

@@ -1,0 +1,41 @@
+//! Which fact posts where: one exhaustive match, nothing else in the domain names a side.
+
+use super::amount::add;
+use super::event::Posting;
+use super::id::AccountCode;
+
+/// The accounts one movement touches.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// The class's inventory account.
+    pub inventory: AccountCode,
+    /// The counterpart: the rule's account, or the one the caller names.
+    pub counter: AccountCode,
+}
+
+/// Postings of a value that comes into (+) or leaves (−) inventory; none when it is zero.
+///
+/// Into stock: Dr inventory, Cr counter. Out of stock: Dr counter, Cr inventory. Amounts are signed, debit +.
+#[must_use]
+pub fn post(accounts: &Accounts, value: i64) -> Vec<Posting> {
+    if value == 0 {
+        return Vec::new();
+    }
+    vec![
+        Posting { account: accounts.inventory.clone(), amount: value },
+        Posting { account: accounts.counter.clone(), amount: value.saturating_neg() },
+    ]
+}
+
+/// Postings of an issue whose stated `cost` differs from what leaves inventory; the `residue` goes to `settlement`.
+#[must_use]
+pub fn post_with_residue(accounts: &Accounts, settlement: &AccountCode, cost: i64, residue: i64) -> Option<Vec<Posting>> {
+    let inventory = add(cost, residue)?.checked_neg()?;
+    Some(
+        [(&accounts.inventory, inventory), (&accounts.counter, cost), (settlement, residue)]
+            .into_iter()
+            .filter(|(_, amount)| *amount != 0)
+            .map(|(account, amount)| Posting { account: account.clone(), amount })
+            .collect(),
+    )
+}

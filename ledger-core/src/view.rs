@@ -1,0 +1,100 @@
+//! Shapes of answers that both sides of the cache share: the projector writes them, the API serves them.
+
+use crate::domain::amount::Number;
+use crate::domain::id::{AccountCode, LocationCode, Position, Sku, StreamVersion};
+use crate::domain::time::Timestamp;
+
+/// Key of a tenant's cached value of one item.
+#[must_use]
+pub fn stock_cache_key(tenant: crate::domain::id::TenantId, sku: &Sku) -> String {
+    format!("ledger:{{{tenant}}}:stock:{sku}")
+}
+
+/// Key of a tenant's cached value of one account.
+#[must_use]
+pub fn account_cache_key(tenant: crate::domain::id::TenantId, account: &AccountCode) -> String {
+    format!("ledger:{{{tenant}}}:account:{account}")
+}
+
+/// A cached body with what its reader must check.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Cached<T> {
+    /// The body includes every event up to here.
+    pub as_of: Position,
+    /// The newest event that touched it.
+    pub position: Position,
+    /// At this instant (microseconds) some hold lapses and the body is stale.
+    pub next_expiry: Option<i64>,
+    /// What a read answers.
+    pub body: T,
+}
+
+/// All states of one item. Numbers are whole units of `scale` (quantities) and `money` (values) decimals inside the
+/// cache and decimal strings in answers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct StockView {
+    /// The item.
+    pub sku: Sku,
+    /// Version of the item's stream.
+    pub stream_version: StreamVersion,
+    /// Newest event that touched any of its levels.
+    pub position: Position,
+    /// Decimals of quantities.
+    pub scale: u8,
+    /// Decimals of values.
+    pub money: u8,
+    /// Sorted by location.
+    pub locations: Vec<StockAtLocation>,
+}
+
+/// One item at one location, in units.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct StockAtLocation {
+    /// Where.
+    pub location: LocationCode,
+    /// Newest event that touched it.
+    pub position: Position,
+    /// Physically present.
+    pub on_hand: i64,
+    /// Held by reservations that have not lapsed.
+    pub reserved: i64,
+    /// Value of what is on hand.
+    pub value: i64,
+}
+
+impl StockAtLocation {
+    /// On hand less reserved.
+    #[must_use]
+    pub const fn available(&self) -> i64 {
+        self.on_hand.saturating_sub(self.reserved)
+    }
+}
+
+/// An account's balance, in units as text: totals may exceed 64 bits.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AccountView {
+    /// The account.
+    pub code: AccountCode,
+    /// Version of the account's stream.
+    pub stream_version: StreamVersion,
+    /// Newest event that posted to it.
+    pub position: Position,
+    /// Decimals of the amounts.
+    pub money: u8,
+    /// Σ debits in units.
+    pub debits: String,
+    /// Σ credits in units.
+    pub credits: String,
+}
+
+/// Decimal text of units, for answers.
+#[must_use]
+pub fn decimal(units: i64, scale: u8) -> String {
+    Number::from_units(units, scale).to_string()
+}
+
+/// True when a cached body may be served at `now`.
+#[must_use]
+pub fn is_fresh<T>(cached: &Cached<T>, now: Timestamp, position_min: Option<Position>) -> bool {
+    cached.next_expiry.is_none_or(|at| at > now.0) && position_min.is_none_or(|min| cached.as_of >= min)
+}
