@@ -1,0 +1,44 @@
+//! Faults of the projector.
+
+use ledger_core::domain::id::Position;
+use ledger_core::store;
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log could not be read.
+    #[error("reading the log")]
+    Store(#[from] store::Error),
+    /// The views could not be read or written.
+    #[error("database")]
+    Database(#[from] sqlx::Error),
+    /// A stored view row is not what this program writes.
+    #[error("a view row cannot be read: {0}")]
+    Row(String),
+    /// An event does not fit the views before it.
+    #[error("the event at position {position} does not fit the views: {what}")]
+    Misfit {
+        /// Where.
+        position: Position,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A bug; what it was doing is given up.
+    #[error("a task panicked")]
+    Panic(#[source] tokio::task::JoinError),
+    /// The broker said no, or could not be reached.
+    #[error("broker: {0}")]
+    Broker(String),
+}
+
+impl Error {
+    /// True when trying again later may succeed without anything being mended.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::Database(_) | Self::Broker(_) => true,
+            Self::Row(_) | Self::Misfit { .. } | Self::Panic(_) => false,
+        }
+    }
+}

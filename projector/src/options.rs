@@ -1,0 +1,48 @@
+//! What a projector is built with.
+
+use std::time::Duration;
+
+use ledger_core::domain::id::{ReservationId, TenantId};
+use sqlx::postgres::PgPool;
+use tokio::sync::mpsc;
+
+/// Where it reads and writes, and how much at once.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Log and views.
+    pub pool: PgPool,
+    /// Cache; none: nothing is cached.
+    pub redis_url: Option<String>,
+    /// Broker; none: nothing is published.
+    pub nats_url: Option<String>,
+    /// Takes holds that have lapsed and are not recorded as expired; none: the sweep is off.
+    pub due: Option<mpsc::Sender<(TenantId, Vec<ReservationId>)>>,
+    /// Between two looks at the heads when there is nothing to do.
+    pub poll_interval: Duration,
+    /// Between two looks for lapsed holds.
+    pub sweep_interval: Duration,
+    /// Events of one transaction: large, because a hot row is written once for all of them.
+    pub batch_events: i64,
+    /// Tenants worked on at once, for views and for the feed each.
+    pub tenants_at_once: usize,
+    /// Messages on their way to the broker per tenant.
+    pub publish_window: usize,
+}
+
+impl Options {
+    /// What suits one node; cache, broker and sweep are off until they are named.
+    #[must_use]
+    pub fn standard(pool: PgPool) -> Self {
+        Self {
+            pool,
+            redis_url: None,
+            nats_url: None,
+            due: None,
+            poll_interval: Duration::from_millis(15),
+            sweep_interval: Duration::from_millis(500),
+            batch_events: 5_000,
+            tenants_at_once: 4,
+            publish_window: 1_000,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Where views go besides the database.
+
+pub mod redis;

@@ -1,0 +1,150 @@
+//! One tenant's views: a page of its log into rows and cursor, in one transaction.
+//!
+//! **Correctness**: 1. The cursor moves from the value the rows in memory stand at, in the transaction that writes them.
+//! 2. Memory counts only after that commit: it is taken out before a batch and put back after it, so an error or a panic
+//! on the way leaves nothing half folded behind. 3. An event that does not fit stops the tenant exactly there; what stands
+//! before it is shown.
+
+use std::collections::HashSet;
+
+use ledger_core::domain::event::Recorded;
+use ledger_core::domain::id::{AccountCode, Position, Sku, TenantId};
+use sqlx::PgConnection;
+use sqlx::postgres::PgPool;
+
+use crate::Error;
+use crate::page::Ahead;
+use crate::sink::redis::Entry;
+use crate::view::Tables;
+
+/// Rows in memory, and the cursor they stand at.
+#[derive(Debug)]
+pub(crate) struct TenantViews {
+    tenant: TenantId,
+    tables: Tables,
+    /// None: memory holds nothing.
+    cursor: Option<Position>,
+    ahead: Ahead,
+}
+
+/// What one batch did.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
+    /// Events folded; 0 when there was nothing, or another projector was faster.
+    pub(crate) events: usize,
+    /// New values for the cache.
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// How much at once, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch {
+    /// Most events.
+    pub(crate) events_max: i64,
+    /// Values for the cache are wanted.
+    pub(crate) is_cached: bool,
+}
+
+impl TenantViews {
+    pub(crate) fn new(tenant: TenantId) -> Self {
+        Self { tenant, tables: Tables::default(), cursor: None, ahead: Ahead::default() }
+    }
+
+    /// Whose they are.
+    pub(crate) const fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Rows in memory.
+    pub(crate) fn rows(&self) -> usize {
+        self.tables.rows()
+    }
+
+    /// Folds the next page, if there is one.
+    ///
+    /// # Errors
+    /// [`Error`]; memory is dropped, the database is as before.
+    pub(crate) async fn step(&mut self, pool: &PgPool, batch: Batch) -> Result<Step, Error> {
+        let done = self.fold_page(pool, batch, Position::MAX).await;
+        if let Err(Error::Misfit { position, .. }) = &done {
+            let step = self.fold_page(pool, batch, *position).await?;
+            if step.events > 0 {
+                return Ok(step);
+            }
+        }
+        done
+    }
+
+    /// Folds the next page as far as the event before `end`.
+    async fn fold_page(&mut self, pool: &PgPool, batch: Batch, end: Position) -> Result<Step, Error> {
+        let (mut tables, cursor) = match self.cursor.take() {
+            Some(cursor) => (std::mem::take(&mut self.tables), cursor),
+            None => (Tables::default(), stored_cursor(pool, self.tenant).await?),
+        };
+        let page = self.ahead.take(pool, self.tenant, cursor, batch.events_max).await?;
+        let sound = page.events.into_iter().map(|s| s.recorded).take_while(|e| e.position < end);
+        let events: Vec<Recorded> = sound.collect();
+        let Some((next, recorded_at)) = events.last().map(|e| (e.position, e.recorded_at)) else {
+            // Nothing new: memory is as good as it was.
+            (self.tables, self.cursor) = (tables, Some(cursor));
+            return Ok(Step::default());
+        };
+        if page.is_full {
+            self.ahead.start(pool, self.tenant, next, batch.events_max);
+        }
+        let mut tx = pool.begin().await?;
+        // The first statement of the transaction, so that a slower projector waits here and then finds itself slower.
+        let moved = sqlx::query(include_str!("tenant/move_cursor.sql"))
+            .bind(self.tenant.0)
+            .bind(cursor)
+            .bind(next)
+            .bind(recorded_at.0)
+            .execute(&mut *tx)
+            .await?;
+        if moved.rows_affected() != 1 {
+            tx.rollback().await?;
+            return Ok(Step::default());
+        }
+        reach_rows_by_key(&mut tx).await?;
+        tables.load_for(&mut tx, self.tenant, &events).await?;
+        for recorded in &events {
+            tables.fold(recorded)?;
+        }
+        tables.write(&mut tx, self.tenant).await?;
+        tx.commit().await?;
+        let entries = if batch.is_cached { entries(self.tenant, &tables, next) } else { Vec::new() };
+        tables.written();
+        (self.tables, self.cursor) = (tables, Some(next));
+        Ok(Step { events: events.len(), entries })
+    }
+}
+
+/// Rows are reached by their full keys, whatever the statistics say of a tenant that is fresh or has grown.
+async fn reach_rows_by_key(db: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query(include_str!("tenant/reach_rows_by_key.sql")).execute(db).await?;
+    Ok(())
+}
+
+/// Values of everything that changed.
+fn entries(tenant: TenantId, tables: &Tables, as_of: Position) -> Vec<Entry> {
+    let skus: HashSet<Sku> = tables.changed_skus();
+    let stock = skus.iter().filter_map(|sku| Entry::stock(tenant, sku, &tables.stock(sku, as_of)?));
+    let codes: HashSet<&AccountCode> = tables.dirty.balances.union(&tables.dirty.accounts).collect();
+    let accounts = codes.into_iter().filter_map(|code| Entry::account(tenant, code, &tables.account(code, as_of)?));
+    stock.chain(accounts).collect()
+}
+
+/// The cursor as stored; made at 0 for a tenant that has none.
+async fn stored_cursor(pool: &PgPool, tenant: TenantId) -> Result<Position, Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query(
+        "INSERT INTO view_cursor (tenant_id, position, recorded_at) VALUES ($1, 0, 0) ON CONFLICT (tenant_id) DO NOTHING",
+    )
+    .bind(tenant.0)
+    .execute(&mut *tx)
+    .await?;
+    let position =
+        sqlx::query_scalar("SELECT position FROM view_cursor WHERE tenant_id = $1").bind(tenant.0).fetch_one(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(position)
+}

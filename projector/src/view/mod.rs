@@ -1,0 +1,154 @@
+//! Read models as folds over rows. The steady state and `verify` use the same ones.
+//!
+//! **Shape**: [`Tables`] holds rows by key; [`Tables::fold`] applies an event and notes which rows changed; `load.rs`
+//! and `write.rs` move rows from and to the database, one statement per view.
+//! **Correctness**: a row is a function of the events up to its position. Before folding, every row an event may touch is
+//! loaded or known to be absent ([`Tables::wanted`]).
+
+mod card;
+mod fold;
+mod load;
+mod row;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use ledger_core::domain::id::{AccountCode, LocationCode, ReservationId, Sku};
+use ledger_core::domain::time::Timestamp;
+use ledger_core::view::{AccountView, Cached, StockAtLocation, StockView};
+
+pub use card::Card;
+pub use load::load_all;
+pub use row::{Account, Balance, Item, Level, Location, Reservation, Status};
+
+/// Rows of one tenant: all of them when folded from nothing, those touched lately in the steady state.
+#[derive(Debug, Default)]
+pub struct Tables {
+    /// By SKU.
+    pub items: HashMap<Sku, Item>,
+    /// By SKU, then location.
+    pub levels: HashMap<Sku, BTreeMap<LocationCode, Level>>,
+    /// By SKU: expiry, reservation and line of every open hold.
+    pub holds: HashMap<Sku, BTreeSet<(Timestamp, ReservationId, i32)>>,
+    /// By code.
+    pub locations: HashMap<LocationCode, Location>,
+    /// By code.
+    pub accounts: HashMap<AccountCode, Account>,
+    /// By account.
+    pub balances: HashMap<AccountCode, Balance>,
+    /// By id; closed ones are forgotten by the steady state once written.
+    pub reservations: HashMap<ReservationId, Reservation>,
+    /// Movements since the last write.
+    pub cards: Vec<Card>,
+    /// Rows changed since the last write.
+    pub dirty: Dirty,
+    known: Known,
+}
+
+/// Keys of rows changed since the last write.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "one field per view")]
+pub struct Dirty {
+    pub items: HashSet<Sku>,
+    pub levels: HashSet<(Sku, LocationCode)>,
+    pub locations: HashSet<LocationCode>,
+    pub accounts: HashSet<AccountCode>,
+    pub balances: HashSet<AccountCode>,
+    pub reservations: HashSet<ReservationId>,
+}
+
+/// Keys that were looked up, so that absence is knowledge.
+#[derive(Debug, Default)]
+struct Known {
+    skus: HashSet<Sku>,
+    locations: HashSet<LocationCode>,
+    accounts: HashSet<AccountCode>,
+    reservations: HashSet<ReservationId>,
+}
+
+/// Rows kept in memory between batches per tenant; beyond that all of them go and are loaded again as needed.
+const ROWS_KEPT_MAX: usize = 400_000;
+
+impl Tables {
+    /// Forgets what is written. Keeps the rows for the next batch, unless there are too many.
+    pub(crate) fn written(&mut self) {
+        for id in &self.dirty.reservations {
+            if self.reservations.get(id).is_some_and(|r| r.status != Status::Held) {
+                self.reservations.remove(id);
+                self.known.reservations.remove(id);
+            }
+        }
+        self.dirty = Dirty::default();
+        self.cards.clear();
+        if self.rows() > ROWS_KEPT_MAX {
+            *self = Self::default();
+        }
+    }
+
+    /// Rows in memory, about: an item counts for its levels and holds too, a reservation for its lines.
+    pub(crate) fn rows(&self) -> usize {
+        let keys = self.known.skus.len() + self.known.locations.len() + self.known.accounts.len() + self.known.reservations.len();
+        keys + self.items.len() + self.levels.len() + self.holds.len() + self.accounts.len() + 2 * self.reservations.len()
+    }
+
+    /// What a read of an item answers, with what its reader must check.
+    #[must_use]
+    pub fn stock(&self, sku: &Sku, as_of: i64) -> Option<Cached<StockView>> {
+        let item = self.items.get(sku)?;
+        let levels = self.levels.get(sku);
+        let money = levels.and_then(|l| l.values().next_back()).map_or(0, |l| l.money);
+        let locations: Vec<_> = levels
+            .into_iter()
+            .flatten()
+            .map(|(location, l)| StockAtLocation {
+                location: location.clone(),
+                position: l.position,
+                on_hand: l.on_hand,
+                reserved: l.reserved,
+                value: l.value,
+            })
+            .collect();
+        // Of the levels only, as the table answers it; the item's own newest event is no movement.
+        let position = locations.iter().map(|l| l.position).fold(0, i64::max);
+        let next_expiry = self.holds.get(sku).and_then(|h| h.first()).map(|(at, _, _)| at.0);
+        let body = StockView {
+            sku: sku.clone(),
+            stream_version: item.stream_version,
+            position,
+            scale: item.definition.scale,
+            money,
+            locations,
+        };
+        Some(Cached { as_of, position: position.max(item.position), next_expiry, body })
+    }
+
+    /// What a read of an account answers.
+    #[must_use]
+    pub fn account(&self, code: &AccountCode, as_of: i64) -> Option<Cached<AccountView>> {
+        let account = self.accounts.get(code)?;
+        let balance = self.balances.get(code)?;
+        let body = AccountView {
+            code: code.clone(),
+            stream_version: account.stream_version,
+            position: balance.position,
+            money: balance.money,
+            debits: balance.debits.to_string(),
+            credits: balance.credits.to_string(),
+        };
+        Some(Cached { as_of, position: balance.position, next_expiry: None, body })
+    }
+
+    /// Items whose answer may have changed since the last write.
+    #[must_use]
+    pub fn changed_skus(&self) -> HashSet<Sku> {
+        let mut skus: HashSet<Sku> = self.dirty.items.iter().cloned().collect();
+        skus.extend(self.dirty.levels.iter().map(|(sku, _)| sku.clone()));
+        for id in &self.dirty.reservations {
+            skus.extend(self.reservations.get(id).into_iter().flat_map(|r| &r.lines).map(|l| l.sku.clone()));
+        }
+        skus
+    }
+}
+
+#[cfg(test)]
+mod tests;
