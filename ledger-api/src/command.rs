@@ -1,0 +1,71 @@
+//! Everything that changes the ledger.
+//!
+//! **Shape**: [`Caller`] (key, idempotency key, expected version) + [`Body`] → an action → the pipeline → an
+//! [`answer`]. One submodule per noun; each handler says which action its path means and nothing else.
+
+pub(crate) mod answer;
+pub(crate) mod batch;
+mod body;
+mod caller;
+pub(crate) mod catalogue;
+pub(crate) mod element;
+pub(crate) mod journal;
+pub(crate) mod reservation;
+mod result;
+pub(crate) mod stock;
+pub(crate) mod transaction;
+pub(crate) mod verb;
+
+use axum::response::Response;
+use ledger_core::domain::command::{Action, Command};
+use ledger_core::domain::id::{AccountCode, EntryId, LocationCode, PostingClass, ReservationId, Sku};
+use uuid::Uuid;
+
+use crate::problem::{Fault, Problem};
+use crate::state::Api;
+use answer::Form;
+pub(crate) use body::{Body, BodyOrNone, read_body};
+pub(crate) use caller::Caller;
+use verb::Verb;
+
+/// Submits one action and renders its answer.
+async fn submit<V: Verb>(api: &Api, caller: Caller, mut verb: V) -> Result<Response, Problem> {
+    caller.expect_version(verb.expected_version())?;
+    submit_steps(api, caller, vec![verb.into_action()], Form::Single).await
+}
+
+async fn submit_steps(api: &Api, caller: Caller, steps: Vec<Action>, form: Form) -> Result<Response, Problem> {
+    let command = Command::new(caller.id, caller.context, steps, Uuid::now_v7());
+    let answer = api.pipeline.submit(caller.tenant, command).await?;
+    answer::respond(answer, form)
+}
+
+/// A code that a path may fill.
+trait Name: PartialEq {
+    fn is_unset(&self) -> bool;
+}
+
+macro_rules! names {
+    ($($name:ident)*) => {
+        $(impl Name for $name {
+            fn is_unset(&self) -> bool {
+                $name::is_unset(self)
+            }
+        })*
+    };
+}
+
+names! { Sku LocationCode AccountCode PostingClass ReservationId EntryId }
+
+/// Puts the name from the path into the body's field; a body that names another thing is refused.
+fn fill<T: Name>(field: &mut T, path: T) -> Result<(), Problem> {
+    if !field.is_unset() && *field != path {
+        return Err(mismatch());
+    }
+    *field = path;
+    Ok(())
+}
+
+fn mismatch() -> Problem {
+    Problem::new(Fault::PathBodyMismatch, Fault::PathBodyMismatch.sentence())
+}

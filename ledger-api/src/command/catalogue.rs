@@ -1,0 +1,90 @@
+//! Items, locations, accounts and posting rules.
+
+use axum::extract::State;
+use axum::response::Response;
+use ledger_core::domain::catalogue::command::{DefineAccount, DefineItem, DefineLocation, DefinePostingRule, MovementKind};
+use ledger_core::domain::id::{AccountCode, LocationCode, PostingClass, Sku};
+use serde::Deserialize;
+
+use super::{Body, Caller, fill, mismatch, submit};
+use crate::openapi::{AccountResult, CommandAnswers, CommandHeaders, ItemResult, LocationResult, RuleResult};
+use crate::path::Named;
+use crate::problem::Problem;
+use crate::state::Api;
+
+/// Defines an item or changes it
+///
+/// The whole definition; the same one again changes nothing. Scale, method and posting class are fixed while there is
+/// stock or a hold.
+#[utoipa::path(put, path = "/v1/items/{sku}", tag = "Catalogue",
+    params(("sku" = Sku, Path, description = "The item"), CommandHeaders), request_body = DefineItem, responses(CommandAnswers<ItemResult>))]
+pub(crate) async fn put_item(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(sku): Named<Sku>,
+    mut body: Body<DefineItem>,
+) -> Result<Response, Problem> {
+    fill(&mut body.value.sku, sku)?;
+    submit(&api, caller, body.value).await
+}
+
+/// Defines a location or changes it
+///
+/// The whole definition; the same one again changes nothing.
+#[utoipa::path(put, path = "/v1/locations/{code}", tag = "Catalogue",
+    params(("code" = LocationCode, Path, description = "The location"), CommandHeaders),
+    request_body = DefineLocation, responses(CommandAnswers<LocationResult>))]
+pub(crate) async fn put_location(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(code): Named<LocationCode>,
+    mut body: Body<DefineLocation>,
+) -> Result<Response, Problem> {
+    fill(&mut body.value.code, code)?;
+    submit(&api, caller, body.value).await
+}
+
+/// Opens an account or changes it
+///
+/// The whole definition; the same one again changes nothing. The type is fixed once something was posted.
+#[utoipa::path(put, path = "/v1/accounts/{code}", tag = "Catalogue",
+    params(("code" = AccountCode, Path, description = "The account"), CommandHeaders),
+    request_body = DefineAccount, responses(CommandAnswers<AccountResult>))]
+pub(crate) async fn put_account(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(code): Named<AccountCode>,
+    mut body: Body<DefineAccount>,
+) -> Result<Response, Problem> {
+    fill(&mut body.value.code, code)?;
+    submit(&api, caller, body.value).await
+}
+
+/// What a posting rule's body says of its movement: the parsed action cannot tell a default from a word.
+#[derive(Deserialize)]
+struct NamedMovement {
+    movement: Option<MovementKind>,
+}
+
+/// Says where a movement of a posting class posts
+///
+/// The rule holds from now on; what was posted before stays.
+#[utoipa::path(put, path = "/v1/posting-rules/{movement}/{class}", tag = "Catalogue",
+    params(("movement" = MovementKind, Path, description = "Which fact"), ("class" = PostingClass, Path, description = "The posting class"),
+        CommandHeaders),
+    request_body = DefinePostingRule, responses(CommandAnswers<RuleResult>))]
+pub(crate) async fn put_posting_rule(
+    State(api): State<Api>,
+    caller: Caller,
+    Named((movement, class)): Named<(MovementKind, PostingClass)>,
+    mut body: Body<DefinePostingRule>,
+) -> Result<Response, Problem> {
+    let named: Option<NamedMovement> = serde_json::from_slice(&body.bytes).ok();
+    let is_named = named.is_some_and(|n| n.movement.is_some());
+    if is_named && body.value.movement != movement {
+        return Err(mismatch());
+    }
+    body.value.movement = movement;
+    fill(&mut body.value.class, class)?;
+    submit(&api, caller, body.value).await
+}

@@ -1,0 +1,169 @@
+//! Whether to send requests here.
+//!
+//! **Correctness**: liveness depends on nothing, so an outage elsewhere never has the process restarted. Readiness
+//! asks each part with a time limit and is remembered for a moment, so probes cannot load what they probe. Without
+//! cache or broker every answer is still right: that is degraded, not down.
+
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sqlx::{PgPool, Row};
+use tokio::sync::Mutex;
+use utoipa::ToSchema;
+
+use crate::limit::{HEALTH_REUSE, HEALTH_TIME_MAX, PROJECTOR_LAG_MAX};
+use crate::state::Api;
+
+/// State of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Part {
+    /// Works.
+    Up,
+    /// Does not.
+    Down,
+    /// Is not used here.
+    Absent,
+}
+
+/// State of the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Whole {
+    /// Everything works.
+    Ready,
+    /// Requests are answered, slower or with older views.
+    Degraded,
+    /// Requests cannot be answered.
+    Unavailable,
+}
+
+/// How far the views are behind the logs.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Lag {
+    /// Events recorded and not yet in the views, over all tenants.
+    events: i64,
+    /// Tenants with such events.
+    tenants: i64,
+    /// Seconds since the views of the tenant that lags longest were last brought forward; 0 when none lags.
+    seconds: i64,
+}
+
+/// Readiness, part by part.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    status: Whole,
+    database: Part,
+    /// The cache of ready answers.
+    cache: Part,
+    /// The event feed's broker.
+    broker: Part,
+    /// The pipeline that records commands.
+    writer: Part,
+    projector: Lag,
+}
+
+/// Liveness.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct Liveness {
+    /// `live`.
+    status: &'static str,
+}
+
+/// The last readiness, for a moment. Its lock also lets one probe work while the others wait for its answer.
+#[derive(Debug, Default)]
+pub(crate) struct HealthCache(Mutex<Option<(Instant, Readiness)>>);
+
+/// Tells that the process runs
+///
+/// Depends on nothing.
+#[utoipa::path(get, path = "/health/live", tag = "Operations", operation_id = "get_liveness",
+    responses((status = 200, description = "It runs", body = Liveness), crate::openapi::ProbeProblems), security(()))]
+pub(crate) async fn live() -> Json<Liveness> {
+    Json(Liveness { status: "live" })
+}
+
+/// Tells whether requests can be answered
+///
+/// `degraded` answers 200: without cache or broker everything is still right.
+#[utoipa::path(get, path = "/health/ready", tag = "Operations", operation_id = "get_readiness",
+    responses((status = 200, description = "Requests are answered", body = Readiness),
+        (status = 503, description = "Requests cannot be answered", body = Readiness), crate::openapi::ProbeProblems),
+    security(()))]
+pub(crate) async fn ready(State(api): State<Api>) -> Response {
+    let readiness = readiness(&api).await;
+    let status = match readiness.status {
+        Whole::Ready | Whole::Degraded => StatusCode::OK,
+        Whole::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(readiness)).into_response()
+}
+
+async fn readiness(api: &Api) -> Readiness {
+    let mut last = api.health.0.lock().await;
+    if let Some((at, readiness)) = *last
+        && at.elapsed() < HEALTH_REUSE
+    {
+        return readiness;
+    }
+    let (lag, cache) = tokio::join!(projector_lag(api), api.cache.is_up());
+    let part = |is_up: bool| if is_up { Part::Up } else { Part::Down };
+    let mut readiness = Readiness {
+        status: Whole::Ready,
+        database: part(lag.is_some()),
+        cache: cache.map_or(Part::Absent, part),
+        broker: api.broker.as_ref().map_or(Part::Absent, |broker| part(*broker.borrow())),
+        writer: part(api.pipeline.is_ready() && !api.stopping.is_cancelled()),
+        projector: lag.unwrap_or_default(),
+    };
+    readiness.status = whole(&readiness);
+    *last = Some((Instant::now(), readiness));
+    readiness
+}
+
+fn whole(r: &Readiness) -> Whole {
+    if r.database == Part::Down || r.writer == Part::Down {
+        return Whole::Unavailable;
+    }
+    if r.cache == Part::Down || r.broker == Part::Down || r.projector.events > PROJECTOR_LAG_MAX {
+        return Whole::Degraded;
+    }
+    Whole::Ready
+}
+
+/// `None` when the database does not answer.
+async fn projector_lag(api: &Api) -> Option<Lag> {
+    let reading = api.detached(read_lag(api.pool.clone()));
+    tokio::time::timeout(HEALTH_TIME_MAX, reading).await.ok()?.ok()
+}
+
+async fn read_lag(pool: PgPool) -> Result<Lag, ledger_core::store::Error> {
+    let row = sqlx::query(include_str!("health_lag.sql")).fetch_one(&pool).await?;
+    Ok(Lag { events: row.try_get(0)?, tenants: row.try_get(1)?, seconds: row.try_get(2)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_database_and_writer_make_it_unavailable() {
+        let all = Readiness {
+            status: Whole::Ready,
+            database: Part::Up,
+            cache: Part::Up,
+            broker: Part::Absent,
+            writer: Part::Up,
+            projector: Lag::default(),
+        };
+        assert_eq!(whole(&all), Whole::Ready);
+        assert_eq!(whole(&Readiness { cache: Part::Down, ..all }), Whole::Degraded);
+        assert_eq!(whole(&Readiness { broker: Part::Down, ..all }), Whole::Degraded);
+        assert_eq!(whole(&Readiness { writer: Part::Down, ..all }), Whole::Unavailable);
+        assert_eq!(whole(&Readiness { database: Part::Down, cache: Part::Down, ..all }), Whole::Unavailable);
+    }
+}

@@ -1,0 +1,32 @@
+//! The ledger over HTTP: commands, queries, problems, and the document that describes them.
+//!
+//! **Shape**: `router.rs` lists every route · `command/` turns bodies into actions for the pipeline · `query/` reads
+//! the views · `auth/` says whose · `problem/` says no · `edge.rs` is around every request · `service.rs` accepts
+//! connections · `openapi/` describes all of it from the same types.
+//! **Correctness**: this crate decides nothing. What a command does is the domain's; that it happens once and wholly
+//! is the pipeline's; which tenant it is for is the credential's. Nothing here writes to the database.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
+
+mod auth;
+mod command;
+mod edge;
+mod header;
+mod health;
+mod json;
+mod limit;
+mod metrics;
+mod openapi;
+mod options;
+mod path;
+mod problem;
+mod query;
+mod router;
+mod service;
+mod state;
+
+pub use metrics::install_metrics;
+pub use openapi::document;
+pub use options::Options;
+pub use service::{Error, Service};
+pub use state::Resources;

@@ -1,0 +1,93 @@
+//! Every limit of the HTTP side, each with its reason.
+
+use std::time::Duration;
+
+/// Body of a single command: a transaction of 4,096 steps of 150 bytes fits with room.
+pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Body of a batch: 8,192 commands of 1 KiB.
+pub(crate) const BATCH_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Commands of one batch.
+pub(crate) const BATCH_COMMANDS_MAX: usize = 8_192;
+/// Batches worked on at once: each may hold several times its body in memory.
+pub(crate) const BATCHES_AT_ONCE_MAX: usize = 32;
+/// A body that has not arrived by then is given up.
+pub(crate) const BODY_READ_TIME: Duration = Duration::from_secs(30);
+/// Characters of an idempotency key (draft-ietf-httpapi-idempotency-key-header leaves it to the server).
+pub(crate) const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// Bytes of an `X-Request-Id` that is echoed; a longer one is left out.
+pub(crate) const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Headers of a request, and bytes of its head: 431 beyond.
+pub(crate) const HEADERS_MAX: usize = 64;
+/// See [`HEADERS_MAX`].
+pub(crate) const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Requests one HTTP/2 connection may have under way.
+pub(crate) const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// The head of a request must be complete by then; an idle HTTP/1.1 connection is closed after the same time.
+pub(crate) const HEAD_READ_TIME: Duration = Duration::from_secs(30);
+/// A new connection must have sent its first request by then.
+pub(crate) const FIRST_REQUEST_TIME: Duration = Duration::from_secs(10);
+/// An HTTP/2 peer that does not answer a ping is gone.
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// See [`PING_INTERVAL`].
+pub(crate) const PING_ANSWER_TIME: Duration = Duration::from_secs(10);
+/// Pause after a failed accept (out of file descriptors): not a busy loop, not an outage.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Keys whose rows are remembered.
+pub(crate) const KEYS_CACHED_MAX: usize = 10_000;
+/// A key taken back, or a tenant suspended, is refused everywhere after at most this long.
+pub(crate) const KEY_CACHE_TIME: Duration = Duration::from_secs(5);
+/// From this age on, one caller has the row read again while the others go on with the one they have.
+pub(crate) const KEY_REFRESH_AGE: Duration = Duration::from_secs(2);
+/// Keys looked up at once: guessing keys must not take the pool.
+pub(crate) const KEY_LOOKUPS_AT_ONCE_MAX: usize = 16;
+
+/// A cache slower than this is no cache.
+pub(crate) const CACHE_TIME_MAX: Duration = Duration::from_millis(50);
+/// After a failure the cache is left alone for this long.
+pub(crate) const CACHE_PAUSE: Duration = Duration::from_secs(1);
+/// A read waits this long for one of the places before it is refused.
+pub(crate) const READ_PLACE_TIME: Duration = Duration::from_secs(2);
+/// Reads that wait for a position at once.
+pub(crate) const POSITION_WAITERS_MAX: usize = 4_096;
+/// `Prefer: wait` when absent.
+pub(crate) const POSITION_WAIT: Duration = Duration::from_secs(5);
+/// Longest `Prefer: wait` that is honoured.
+pub(crate) const POSITION_WAIT_SECONDS_MAX: u64 = 30;
+/// How often the views' position is looked at while somebody waits for it.
+pub(crate) const POSITION_POLL: Duration = Duration::from_millis(5);
+
+/// Rows of a page when the caller does not say.
+pub(crate) const PAGE_ROWS: u32 = 100;
+/// Most rows of a page.
+pub(crate) const PAGE_ROWS_MAX: u32 = 1_000;
+/// Items of one lookup.
+pub(crate) const LOOKUP_SKUS_MAX: usize = 1_000;
+/// Locations shown of one item, and of all items of a lookup together.
+pub(crate) const LEVELS_MAX: usize = 50_000;
+/// Rows of a report.
+pub(crate) const REPORT_ROWS_MAX: usize = 50_000;
+/// Events looked at for one filtered page; the answer says how far it came.
+pub(crate) const EVENTS_SCANNED_MAX: i64 = 10_000;
+/// Bytes of a cursor as text.
+pub(crate) const CURSOR_BYTES_MAX: usize = 512;
+
+/// Event streams held open at once.
+pub(crate) const FEEDS_MAX: usize = 256;
+/// How often an idle event stream looks for news.
+pub(crate) const FEED_POLL: Duration = Duration::from_millis(200);
+/// An idle event stream says so, so that proxies keep it open.
+pub(crate) const FEED_HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// A health answer is reused for this long: probes must not load what they probe.
+pub(crate) const HEALTH_REUSE: Duration = Duration::from_millis(500);
+/// A part that does not answer by then is down.
+pub(crate) const HEALTH_TIME_MAX: Duration = Duration::from_secs(2);
+/// Events the views may be behind before the service calls itself degraded.
+pub(crate) const PROJECTOR_LAG_MAX: i64 = 100_000;
+/// How often collected samples are folded into histograms.
+pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+const _: () = assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
+const _: () = assert!(KEY_REFRESH_AGE.as_secs() < KEY_CACHE_TIME.as_secs());

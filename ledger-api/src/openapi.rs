@@ -1,0 +1,150 @@
+//! The OpenAPI 3.1 document: made from the handlers and types that answer, completed here, served as it is.
+
+mod answers;
+mod bodies;
+mod headers;
+mod results;
+
+use std::sync::OnceLock;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use utoipa::OpenApi as _;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi, RefOr, Required, Schema};
+
+use crate::problem::{Fault, Problem};
+use crate::query::Page;
+use crate::query::card::CardLine;
+use crate::query::catalogue::{AccountBody, ItemBody, LocationBody};
+use crate::query::reservation::ReservationBody;
+use crate::state::Api;
+pub(crate) use answers::{
+    BatchAnswers, CommandAnswers, EventsAnswer, PageAnswer, ProbeProblems, PublicProblems, ReadAnswer, ReportAnswer, StreamAnswer,
+};
+pub(crate) use bodies::{BatchBody, TransactionBody};
+pub(crate) use headers::{CommandHeaders, ReadHeaders, TraceHeaders};
+pub(crate) use results::{
+    AccountResult, EntryResult, ItemResult, LocationResult, MovedResult, ReservationResult, ReversalResult, RuleResult,
+    StepResult, TransferResult,
+};
+
+/// Schemas of codes: never empty, no blank at an end, no two together, no control characters.
+const CODES: [&str; 7] = ["Sku", "LocationCode", "AccountCode", "PostingClass", "ReasonCode", "ReservationId", "EntryId"];
+/// See [`CODES`].
+const CODE_PATTERN: &str = r"^[^\s\x00-\x1f\x7f]+( [^\s\x00-\x1f\x7f]+)*$";
+/// Operations whose body may be left out.
+const BODY_OPTIONAL: [&str; 3] =
+    ["/v1/reservations/{id}/commit", "/v1/reservations/{id}/release", "/v1/journal/entries/{id}/reverse"];
+
+/// The scheme's name in the document.
+const SCHEME: &str = "api_key";
+
+/// What no handler says: the title, the schemas that responses refer to by name.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Ledger", description = include_str!("openapi/introduction.md")),
+    tags(
+        (name = "Catalogue", description = "Items, locations, accounts and posting rules"),
+        (name = "Stock", description = "Movements of goods and their value; levels and cards"),
+        (name = "Reservations", description = "Goods held for a while"),
+        (name = "Journal", description = "Entries by hand, balances"),
+        (name = "Many at once", description = "Transactions and batches"),
+        (name = "Reports", description = "Totals that must be zero"),
+        (name = "Log", description = "The events themselves"),
+        (name = "Operations", description = "Health, metrics, documents; no credential needed")
+    ),
+    components(schemas(
+        answers::ProblemBody, answers::EventLine, answers::BatchVerdicts,
+        Page<CardLine>, Page<ItemBody>, Page<LocationBody>, Page<AccountBody>, Page<ReservationBody>,
+        ItemBody, LocationBody, AccountBody, ReservationBody, CardLine,
+        crate::query::stock::StockBody, crate::query::stock::StockAtBody, crate::query::stock::LookupAnswer,
+        crate::query::account::BalanceBody, crate::query::report::TrialBalance, crate::query::report::Reconciliation,
+        crate::query::event::EventsPage, crate::query::event::EventSchema,
+        AccountResult, EntryResult, ItemResult, LocationResult, MovedResult, ReservationResult, ReversalResult, RuleResult, StepResult,
+        TransferResult, bodies::BatchBody, bodies::TransactionBody, bodies::TransactionStep
+    ))
+)]
+struct Base;
+
+/// The document before the handlers are added.
+pub(crate) fn base() -> OpenApi {
+    Base::openapi()
+}
+
+/// Adds what holds for every operation.
+pub(crate) fn complete(document: &mut OpenApi) {
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("lk_<tenant>_<id>_<secret>")
+        .description(Some("An API key. It names the tenant; nothing else can."))
+        .build();
+    let components = document.components.get_or_insert_with(Components::default);
+    components.security_schemes.insert(SCHEME.into(), SecurityScheme::Http(scheme).into());
+    for code in CODES {
+        if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(code) {
+            schema.min_length = Some(1);
+            schema.pattern = Some(CODE_PATTERN.into());
+        }
+    }
+    document.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
+    for path in BODY_OPTIONAL {
+        let post = document.paths.paths.get_mut(path).and_then(|item| item.post.as_mut());
+        if let Some(RefOr::T(body)) = post.and_then(|post| post.request_body.as_mut()) {
+            body.required = Some(Required::False);
+        }
+    }
+}
+
+/// The document of this program's HTTP side.
+#[must_use]
+pub fn document() -> OpenApi {
+    crate::router::describe().1
+}
+
+/// The document as it is sent.
+#[derive(Debug, Default)]
+pub(crate) struct Document(OnceLock<Bytes>);
+
+impl Document {
+    /// Keeps a document; the first one stays.
+    pub(crate) fn set(&self, document: &OpenApi) {
+        match serde_json::to_vec(document) {
+            Ok(json) => {
+                self.0.get_or_init(|| json.into());
+            }
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the OpenAPI document cannot be written"),
+        }
+    }
+}
+
+/// Shows this document
+#[utoipa::path(get, path = "/openapi.json", tag = "Operations", operation_id = "get_openapi",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"), PublicProblems), security(()))]
+pub(crate) async fn show_document(State(api): State<Api>) -> Result<Response, Problem> {
+    let json = api.document.0.get().cloned().ok_or_else(|| Problem::new(Fault::Internal, Fault::Internal.sentence()))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
+
+/// Shows this document to people
+///
+/// One page, nothing fetched from elsewhere.
+#[utoipa::path(get, path = "/docs", tag = "Operations", operation_id = "get_docs",
+    responses((status = 200, description = "The page", body = String, content_type = "text/html"), PublicProblems), security(()))]
+pub(crate) async fn show_docs() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, include_str!("openapi/docs.html")).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! Responses of the document, by kind of operation.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
+
+use crate::problem::{MEDIA_TYPE, kinds};
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+const JSON: &str = "application/json";
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn whole() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer)
+}
+
+/// RFC 9457. Further members depend on the code.
+pub(crate) struct ProblemBody;
+
+impl PartialSchema for ProblemBody {
+    fn schema() -> RefOr<Schema> {
+        let flaw = ObjectBuilder::new()
+            .property("pointer", text().description(Some("JSON Pointer to the place")))
+            .property("detail", text())
+            .required("pointer")
+            .required("detail");
+        let shortage = ObjectBuilder::new()
+            .property("line", whole())
+            .property("item", text())
+            .property("location", text())
+            .property("requested", text())
+            .property("available", text());
+        ObjectBuilder::new()
+            .description(Some("RFC 9457 problem details. Further members carry the data of the code."))
+            .property("type", text().description(Some("`/problems/<code>`: the page that explains it")))
+            .property("title", text())
+            .property("status", whole())
+            .property("detail", text().description(Some("What is wrong this time")))
+            .property("instance", text().description(Some("The path it happened at")))
+            .property("code", text().enum_values(Some(kinds().map(|kind| kind.code))).description(Some("Stable")))
+            .property("errors", ArrayBuilder::new().items(flaw).description(Some("With `malformed`")))
+            .property("shortages", ArrayBuilder::new().items(shortage).description(Some("With `insufficient_stock`")))
+            .property("step", whole().description(Some("In a transaction: the command that was refused, from 0")))
+            .required("type")
+            .required("title")
+            .required("status")
+            .required("detail")
+            .required("code")
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .into()
+    }
+}
+
+impl ToSchema for ProblemBody {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Problem".into()
+    }
+}
+
+/// One event of an answer.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the schema of what answers write")]
+pub(crate) struct EventLine {
+    /// What happened.
+    r#type: String,
+    /// What it is about.
+    stream: String,
+    /// Place in the stream.
+    version: i64,
+    /// Place in the tenant's log.
+    position: i64,
+}
+
+/// Verdicts of a batch.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the schema of what batches answer")]
+pub(crate) struct BatchVerdicts {
+    /// One per command, in their order.
+    results: Vec<BatchVerdict>,
+}
+
+/// What became of one command of a batch.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the schema of what batches answer")]
+pub(crate) struct BatchVerdict {
+    /// The command's id; null when it had none that could be read.
+    id: Option<String>,
+    /// The status it would have had alone.
+    status: u16,
+    /// Present and true on a stored first answer.
+    #[schema(nullable = false)]
+    replayed: Option<bool>,
+    /// Present when it was accepted.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    answer: Option<()>,
+    /// Present when it was not.
+    #[schema(nullable = false)]
+    problem: Option<ProblemBody>,
+}
+
+/// A problem response per status, each naming the codes it may carry.
+fn problems(statuses: &[u16]) -> Responses {
+    statuses.iter().map(|status| (status.to_string(), RefOr::T(problem(*status)))).collect()
+}
+
+fn problem(status: u16) -> Response {
+    let of_status = || kinds().filter(|kind| kind.status == status);
+    let codes: Vec<String> = of_status().map(|kind| format!("`{}`", kind.code)).collect();
+    let mut response = ResponseBuilder::new()
+        .description(codes.join(", "))
+        .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build());
+    if of_status().any(|kind| kind.retry_after.is_some()) {
+        response =
+            response.header("Retry-After", HeaderBuilder::new().schema(Some(whole())).description(Some("Seconds")).build());
+    }
+    if status == 401 {
+        response = response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(text())).build());
+    }
+    response.build()
+}
+
+fn header(schema: ObjectBuilder, description: &str) -> utoipa::openapi::Header {
+    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
+}
+
+fn with_position(response: ResponseBuilder, description: &str) -> ResponseBuilder {
+    response.header("Ledger-Position", header(whole(), description))
+}
+
+/// Responses of a command whose result is a `T`.
+pub(crate) struct CommandAnswers<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for CommandAnswers<T> {
+    fn responses() -> Responses {
+        let events = ArrayBuilder::new()
+            .items(Ref::from_schema_name("EventLine"))
+            .description(Some("What was recorded; empty when nothing was to do"));
+        let nothing = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null)).description(Some("Nothing was to do"));
+        let result = OneOfBuilder::new().item(result_schema::<T>()).item(nothing);
+        let body = ObjectBuilder::new()
+            .property("position", whole().description(Some("Place of the last event; where it was decided, if there is none")))
+            .property("events", events)
+            .property("result", result)
+            .required("position")
+            .required("events")
+            .required("result")
+            .build();
+        let answer = |description: &str| {
+            let content = ContentBuilder::new().schema(Some(body.clone())).build();
+            with_position(
+                ResponseBuilder::new().description(description).content(JSON, content),
+                "A read with this as Ledger-Min-Position includes it",
+            )
+        };
+        let replayed = header(text(), "`true` on a stored first answer");
+        let mut responses = problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 500, 503]);
+        responses.insert("201".into(), RefOr::T(answer("Recorded: the commit is durable").build()));
+        let again = answer("Recorded before under the same key, or nothing was to do").header("Idempotent-Replayed", replayed);
+        responses.insert("200".into(), RefOr::T(again.build()));
+        responses
+    }
+}
+
+/// A transaction's result is a list.
+fn result_schema<T: ToSchema>() -> RefOr<Schema> {
+    let one = RefOr::Ref(Ref::from_schema_name(T::name()));
+    if T::name() == super::StepResult::name() { ArrayBuilder::new().items(one).into() } else { one }
+}
+
+fn read_answer<T: ToSchema>(description: &str) -> ResponseBuilder {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(T::name()))).build();
+    with_position(
+        ResponseBuilder::new().description(description).content(JSON, content),
+        "The answer includes every event up to here",
+    )
+}
+
+/// Responses of a read of one thing.
+pub(crate) struct ReadAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for ReadAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 404, 408, 413, 415, 422, 500, 503]);
+        let tag = header(text(), "The stream version; with a suffix where the answer depends on more. `If-Match` takes either");
+        responses.insert("200".into(), RefOr::T(read_answer::<T>("Found").header("ETag", tag).build()));
+        responses.insert("304".into(), RefOr::T(ResponseBuilder::new().description("The caller has it already").build()));
+        responses
+    }
+}
+
+/// Responses of a list of `T`.
+pub(crate) struct PageAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for PageAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 404, 500, 503]);
+        let link = header(text(), "`rel=\"next\"` when there is a next page");
+        let page = page(&format!("Page_{}", T::name()));
+        responses.insert("200".into(), RefOr::T(page.header("Link", link).build()));
+        responses
+    }
+}
+
+fn page(schema: &str) -> ResponseBuilder {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+    with_position(
+        ResponseBuilder::new().description("A page").content(JSON, content),
+        "The answer includes every event up to here",
+    )
+}
+
+/// Responses of a report.
+pub(crate) struct ReportAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for ReportAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 422, 500, 503]);
+        responses.insert("200".into(), RefOr::T(read_answer::<T>("The report").build()));
+        responses
+    }
+}
+
+/// Responses of a page of one stream.
+pub(crate) struct StreamAnswer;
+
+impl IntoResponses for StreamAnswer {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 404, 500, 503]);
+        let link = header(text(), "`rel=\"next\"` when there may be more");
+        responses.insert("200".into(), RefOr::T(page("EventsPage").header("Link", link).build()));
+        responses
+    }
+}
+
+/// Responses of the log: a page, or a stream that stays open.
+pub(crate) struct EventsAnswer;
+
+impl IntoResponses for EventsAnswer {
+    fn responses() -> Responses {
+        let mut responses = StreamAnswer::responses();
+        responses.remove("404");
+        if let Some(RefOr::T(page)) = responses.get_mut("200") {
+            let sent = text().description(Some("Events with `id` (position), `event` (type) and `data` (the event as JSON)"));
+            page.content.insert("text/event-stream".into(), ContentBuilder::new().schema(Some(sent)).build().into());
+        }
+        responses
+    }
+}
+
+/// Responses of a batch.
+pub(crate) struct BatchAnswers;
+
+impl IntoResponses for BatchAnswers {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 408, 413, 415, 500, 503]);
+        let lines = text().description(Some("One verdict per line, when `Accept` names it"));
+        let answer = read_answer::<BatchVerdicts>("A verdict per command")
+            .content("application/x-ndjson", ContentBuilder::new().schema(Some(lines)).build());
+        responses.insert("200".into(), RefOr::T(answer.build()));
+        responses
+    }
+}
+
+/// Problems of operations that need no credential.
+pub(crate) struct PublicProblems;
+
+impl IntoResponses for PublicProblems {
+    fn responses() -> Responses {
+        problems(&[400, 404, 500, 503])
+    }
+}
+
+/// Problems of probes, whose 503 is their own.
+pub(crate) struct ProbeProblems;
+
+impl IntoResponses for ProbeProblems {
+    fn responses() -> Responses {
+        problems(&[500])
+    }
+}

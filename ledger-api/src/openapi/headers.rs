@@ -1,0 +1,63 @@
+//! Request headers of the contract, as parameters.
+
+use utoipa::IntoParams;
+
+/// Headers of a command.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "parameters of the document; parsed in `header`")]
+pub(crate) struct CommandHeaders {
+    /// The caller's name for this command: 1 to 255 printable ASCII characters, bare or as a quoted string.
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 257,
+        pattern = "^[ -~]+$",
+        example = "8e03978e-40d5-43dd-bc93-6894a57f9324"
+    )]
+    idempotency_key: String,
+    /// The stream version decided on, as an `ETag` gave it. The same as `expected_version` in the body.
+    #[param(rename = "If-Match", nullable = false, pattern = "^\"[0-9]{1,18}(-[0-9a-f]+)?\"$", example = "\"7\"")]
+    if_match: Option<String>,
+    /// `*`: the stream must not exist yet. The same as `expected_version: 0` in the body.
+    #[param(rename = "If-None-Match", nullable = false, pattern = "^\\*$")]
+    if_none_match: Option<String>,
+    /// W3C trace context; stored with the command. One that is malformed is ignored.
+    #[param(rename = "traceparent", nullable = false)]
+    traceparent: Option<String>,
+    /// Echoed when it has at most 128 bytes.
+    #[param(rename = "X-Request-Id", nullable = false)]
+    request_id: Option<String>,
+}
+
+/// Headers of a batch, whose elements carry their own ids and versions.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "parameters of the document; parsed in `header`")]
+pub(crate) struct TraceHeaders {
+    /// W3C trace context; stored with each command. One that is malformed is ignored.
+    #[param(rename = "traceparent", nullable = false)]
+    traceparent: Option<String>,
+    /// Echoed when it has at most 128 bytes.
+    #[param(rename = "X-Request-Id", nullable = false)]
+    request_id: Option<String>,
+}
+
+/// Headers of a read.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "parameters of the document; parsed in `header`")]
+pub(crate) struct ReadHeaders {
+    /// The answer must include every event up to here.
+    #[param(rename = "Ledger-Min-Position", nullable = false, minimum = 0)]
+    position_min: Option<i64>,
+    /// `wait=SECONDS`: how long to wait for that position; 5 if absent, at most 30.
+    #[param(rename = "Prefer", nullable = false, example = "wait=5")]
+    prefer: Option<String>,
+    /// Tags of representations the caller has.
+    #[param(rename = "If-None-Match", nullable = false)]
+    if_none_match: Option<String>,
+    /// Echoed when it has at most 128 bytes.
+    #[param(rename = "X-Request-Id", nullable = false)]
+    request_id: Option<String>,
+}

@@ -1,0 +1,84 @@
+//! The one mapping from a business refusal to HTTP: status, title, the sentence for people.
+//!
+//! 404: something named is not there (another tenant's is not there either). 409: the state is against it and may
+//! change. 412: the expected version is wrong. 422: a rule is against it whatever the state.
+
+use ledger_core::domain::rejection::Rejection;
+
+use super::Kind;
+
+macro_rules! rejections {
+    ($($variant:ident { $($field:ident),* } => $status:literal $code:literal $title:literal, $detail:literal;)*) => {
+        /// Kinds of refusals, in the order of the domain's list.
+        pub(super) static KINDS: &[Kind] = &[$(Kind {
+            code: $code,
+            status: $status,
+            title: $title,
+            page: include_str!(concat!($code, ".md")),
+            retry_after: None,
+        },)*];
+
+        /// The kind of a refusal and the sentence that describes this one.
+        pub(super) fn describe(rejection: &Rejection) -> (&'static Kind, String) {
+            match rejection {
+                $(Rejection::$variant { $($field,)* .. } => {
+                    const KIND: &Kind = &Kind {
+                        code: $code,
+                        status: $status,
+                        title: $title,
+                        page: include_str!(concat!($code, ".md")),
+                        retry_after: None,
+                    };
+                    (KIND, format!($detail))
+                })*
+            }
+        }
+    };
+}
+
+rejections! {
+    UnknownItem { sku } => 404 "unknown_item" "Unknown item", "there is no item {sku} in use";
+    UnknownLocation { location } => 404 "unknown_location" "Unknown location", "there is no location {location} in use";
+    UnknownAccount { account } => 404 "unknown_account" "Unknown account", "there is no account {account} in use";
+    UnknownReservation { reservation } => 404 "unknown_reservation" "Unknown reservation", "there is no reservation {reservation}";
+    UnknownEntry { entry } => 404 "unknown_entry" "Unknown journal entry", "there is no journal entry {entry}";
+    PostingRuleMissing { class } => 422 "posting_rule_missing" "Posting rule missing", "posting class {class} has no rule for this movement";
+    QuantityNotPositive { field } => 422 "quantity_not_positive" "Quantity not positive", "{field} must be above zero";
+    ScaleExceeded { field, scale } => 422 "scale_exceeded" "Too many decimals", "{field} may have at most {scale} decimals";
+    NumberOutOfRange { field } => 422 "number_out_of_range" "Number out of range", "{field} leaves the range of 18 digits";
+    CostRequired {} => 422 "cost_required" "Cost required", "state unit_cost or total_cost";
+    CostAmbiguous {} => 422 "cost_ambiguous" "Cost ambiguous", "state one of unit_cost and total_cost, and neither for goods lost";
+    CostNegative { field } => 422 "cost_negative" "Cost negative", "{field} must not be below zero";
+    InsufficientStock {} => 409 "insufficient_stock" "Insufficient stock", "stock does not cover what is asked for; shortages lists each item and location";
+    StatedCostExceedsValue { stated, value } => 422 "stated_cost_exceeds_value" "Stated cost exceeds value", "stated_cost {stated} is more than the {value} on hand";
+    RevaluationWithoutStock {} => 409 "revaluation_without_stock" "Revaluation without stock", "nothing is on hand whose value could change";
+    ValueBelowZero { value } => 422 "value_below_zero" "Value below zero", "the value of what is on hand would be {value}";
+    SameLocation {} => 422 "same_location" "Same location", "a transfer needs two different locations";
+    ReasonRequired {} => 422 "reason_required" "Reason required", "an adjustment must state its reason";
+    ZeroChange { field } => 422 "zero_change" "Zero change", "{field} must not be zero";
+    TtlOutOfRange { seconds_max } => 422 "ttl_out_of_range" "Time to live out of range", "ttl_seconds must be from 1 to {seconds_max}";
+    LinesOutOfRange { lines_min, lines_max } => 422 "lines_out_of_range" "Number of lines out of range", "from {lines_min} to {lines_max} lines are taken";
+    ReservationExists { reservation } => 409 "reservation_exists" "Reservation exists", "reservation {reservation} exists already";
+    ReservationExpired { reservation, expired_at } => 409 "reservation_expired" "Reservation expired", "reservation {reservation} expired at {expired_at}";
+    ReservationClosed { reservation, status } => 409 "reservation_closed" "Reservation closed", "reservation {reservation} is {status} already";
+    ReservationNotExpired { reservation, expires_at } => 409 "reservation_not_expired" "Reservation not expired", "reservation {reservation} holds until {expires_at}";
+    ExpiryNotLater { expires_at } => 409 "expiry_not_later" "Expiry not later", "the hold lasts until {expires_at} already";
+    EntryUnbalanced { debits, credits, difference } => 422 "entry_unbalanced" "Entry unbalanced", "debits {debits} and credits {credits} differ by {difference}";
+    EntryExists { entry } => 409 "entry_exists" "Journal entry exists", "journal entry {entry} exists already";
+    EntryAlreadyReversed { entry } => 409 "entry_already_reversed" "Entry already reversed", "journal entry {entry} is reversed already";
+    PostingSideInvalid { line } => 422 "posting_side_invalid" "Posting side invalid", "posting {line} must have either a debit or a credit";
+    InventoryAccount { account } => 422 "inventory_account" "Inventory account", "account {account} takes postings from stock facts only";
+    VersionMismatch { expected, actual } => 412 "version_mismatch" "Version mismatch", "expected version {expected}, the stream is at {actual}";
+    EffectiveTimeOutOfRange {} => 422 "effective_time_out_of_range" "Effective time out of range", "effective_at is before 1970 or more than a year ahead";
+    ItemInUse { sku, field } => 409 "item_in_use" "Item in use", "{field} of item {sku} cannot change while there is stock or a hold";
+    LocationInUse { location } => 409 "location_in_use" "Location in use", "location {location} holds stock";
+    AccountInUse { account } => 409 "account_in_use" "Account in use", "account {account} has postings or a balance that forbid this change";
+    AccountCycle { account } => 422 "account_cycle" "Account cycle", "account {account} would be its own ancestor";
+    ClassHasStock { class } => 409 "class_has_stock" "Class has stock", "items of class {class} have stock: their inventory account cannot change";
+    ScaleOutOfRange { scale_max } => 422 "scale_out_of_range" "Scale out of range", "the scale may be from 0 to {scale_max}";
+    TenantAlreadyOpen {} => 409 "tenant_already_open" "Tenant already open", "this tenant's log is open already";
+    TransactionEmpty {} => 422 "transaction_empty" "Transaction empty", "a transaction needs at least one command";
+    TransactionTooLong { steps_max } => 422 "transaction_too_long" "Transaction too long", "a transaction may have at most {steps_max} commands";
+    MetadataTooLarge { pairs_max } => 422 "metadata_too_large" "Metadata too large", "metadata may have at most {pairs_max} pairs";
+    CommandIdReused {} => 422 "command_id_reused" "Idempotency key reused", "this idempotency key was used for another command";
+}

@@ -1,0 +1,114 @@
+//! Pages of lists.
+
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::Response;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Reading, Version, cursor};
+use crate::path;
+use crate::problem::Problem;
+
+/// What every list takes.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageQuery {
+    /// Rows of a page, 1 to 1,000; 100 if absent.
+    #[param(minimum = 1, maximum = 1000, nullable = false)]
+    pub(crate) limit: Option<u32>,
+    /// From `next_cursor` or `Link: rel="next"` of the page before.
+    #[param(max_length = 512, nullable = false)]
+    pub(crate) cursor: Option<String>,
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Page<T> {
+    /// The rows, in the list's order.
+    pub(crate) data: Vec<T>,
+    /// Where the next page begins; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_cursor: Option<String>,
+}
+
+/// Where in which list a page is.
+pub(crate) struct Place<'a> {
+    scope: String,
+    rows: i64,
+    uri: &'a Uri,
+}
+
+impl<'a> Place<'a> {
+    /// `scope` says which list it is: the path's names and the filters.
+    ///
+    /// # Errors
+    /// `parameter_invalid` for a limit out of range.
+    pub(crate) fn new(reading: &Reading, uri: &'a Uri, scope: &str, limit: Option<u32>) -> Result<Self, Problem> {
+        let scope = format!("{}:{}:{scope}", reading.tenant, uri.path());
+        Ok(Self { scope, rows: path::rows(limit)?, uri })
+    }
+
+    /// Where the page begins; `None` for the first one.
+    ///
+    /// # Errors
+    /// `cursor_invalid`.
+    pub(crate) fn after<T: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<T>, Problem> {
+        cursor.map(|cursor| cursor::read(&self.scope, cursor)).transpose()
+    }
+
+    /// Rows to read: one more than shown tells whether there is a next page.
+    pub(crate) const fn rows_to_read(&self) -> i64 {
+        self.rows.saturating_add(1)
+    }
+
+    /// Renders a page of the rows read; `key` is where the next page begins after a row.
+    ///
+    /// # Errors
+    /// See [`Reading::show`].
+    pub(crate) fn show<T: Serialize, K: Serialize>(
+        &self,
+        reading: &Reading,
+        as_of: i64,
+        mut data: Vec<T>,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Response, Problem> {
+        let rows = usize::try_from(self.rows).unwrap_or(usize::MAX);
+        let is_more = data.len() > rows;
+        data.truncate(rows);
+        let next_cursor = data.last().filter(|_| is_more).and_then(|last| cursor::write(&self.scope, &key(last)));
+        let link = next_cursor.as_deref().and_then(|cursor| next_link(self.uri, cursor));
+        let mut response = reading.show(as_of, Version::None, &Page { data, next_cursor })?;
+        if let Some(link) = link {
+            response.headers_mut().insert(header::LINK, link);
+        }
+        Ok(response)
+    }
+}
+
+/// The same request with another cursor (RFC 8288).
+fn next_link(uri: &Uri, cursor: &str) -> Option<HeaderValue> {
+    let kept: String = uri
+        .query()
+        .unwrap_or("")
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="))
+        .map(|pair| format!("{pair}&"))
+        .collect();
+    let target = format!("{}?{kept}cursor={cursor}", uri.path()).replace('<', "%3C").replace('>', "%3E");
+    HeaderValue::try_from(format!("<{target}>; rel=\"next\"")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_link_keeps_the_filters() {
+        let link = |uri: &str| next_link(&uri.parse().unwrap(), "c2").unwrap();
+        assert_eq!(link("/v1/items"), "</v1/items?cursor=c2>; rel=\"next\"");
+        assert_eq!(link("/v1/items?limit=2&cursor=c1"), "</v1/items?limit=2&cursor=c2>; rel=\"next\"");
+    }
+}

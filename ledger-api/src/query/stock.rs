@@ -1,0 +1,355 @@
+//! Stock levels.
+
+use std::collections::HashMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use ledger_core::domain::id::{LocationCode, Position, Sku};
+use ledger_core::domain::time::Timestamp;
+use ledger_core::store;
+use ledger_core::view::{StockAtLocation, StockView, stock_cache_key};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use utoipa::ToSchema;
+
+use super::{Exact, Reading, Version, corrupt};
+use crate::command::Body;
+use crate::limit::{LEVELS_MAX, LOOKUP_SKUS_MAX};
+use crate::openapi::{ReadAnswer, ReadHeaders};
+use crate::path::Named;
+use crate::problem::{Fault, Problem};
+use crate::state::Api;
+
+/// Sums over places.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Quantities {
+    /// Physically present.
+    on_hand: Exact,
+    /// Held by reservations that have not lapsed.
+    reserved: Exact,
+    /// On hand less reserved.
+    available: Exact,
+    /// Value of what is on hand.
+    value: Exact,
+}
+
+impl Quantities {
+    fn of(levels: &[StockAtLocation], scale: u8, money: u8) -> Self {
+        let sum = |f: fn(&StockAtLocation) -> i64| levels.iter().fold(0_i128, |sum, l| sum.saturating_add(i128::from(f(l))));
+        Self {
+            on_hand: Exact::new(sum(|l| l.on_hand), scale),
+            reserved: Exact::new(sum(|l| l.reserved), scale),
+            available: Exact::new(sum(StockAtLocation::available), scale),
+            value: Exact::new(sum(|l| l.value), money),
+        }
+    }
+}
+
+/// One item at one location.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LevelBody {
+    /// Where.
+    #[schema(value_type = String)]
+    location: LocationCode,
+    /// Newest event that touched it; 0 when none did.
+    position: i64,
+    #[serde(flatten)]
+    quantities: Quantities,
+}
+
+/// One item at every location that ever held it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StockBody {
+    /// The item.
+    #[schema(value_type = String)]
+    sku: Sku,
+    /// Version of the item's stream: what `If-Match` takes.
+    stream_version: i64,
+    /// Newest event that touched any of its levels; 0 when none did.
+    position: i64,
+    #[serde(flatten)]
+    quantities: Quantities,
+    /// Sorted by location.
+    locations: Vec<LevelBody>,
+}
+
+impl From<StockView> for StockBody {
+    fn from(view: StockView) -> Self {
+        let (scale, money) = (view.scale, view.money);
+        let quantities = Quantities::of(&view.locations, scale, money);
+        let level = |l: StockAtLocation| {
+            let quantities = Quantities::of(std::slice::from_ref(&l), scale, money);
+            LevelBody { location: l.location, position: l.position, quantities }
+        };
+        let locations = view.locations.into_iter().map(level).collect();
+        Self { sku: view.sku, stream_version: view.stream_version, position: view.position, quantities, locations }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct LevelsRow {
+    as_of: i64,
+    sku: Option<String>,
+    stream_version: Option<i64>,
+    scale: Option<i16>,
+    location: Option<String>,
+    position: Option<i64>,
+    on_hand: Option<i64>,
+    reserved: Option<i64>,
+    value: Option<i64>,
+    money: Option<i16>,
+}
+
+/// Items found, and the position they are at.
+struct Levels {
+    as_of: Position,
+    items: Vec<StockView>,
+    /// There are more levels than one answer shows.
+    is_cut: bool,
+}
+
+async fn read_levels(pool: PgPool, tenant: i64, skus: Vec<String>, now: Timestamp) -> Result<Levels, store::Error> {
+    let rows_max = i64::try_from(LEVELS_MAX).unwrap_or(i64::MAX).saturating_add(1);
+    let rows: Vec<LevelsRow> = sqlx::query_as(include_str!("stock_levels.sql"))
+        .bind(tenant)
+        .bind(skus)
+        .bind(now.0)
+        .bind(rows_max)
+        .fetch_all(&pool)
+        .await?;
+    let (as_of, is_cut) = (rows.first().map_or(0, |row| row.as_of), rows.len() > LEVELS_MAX);
+    let mut items: Vec<StockView> = Vec::new();
+    for row in rows {
+        let (Some(sku), Some(stream_version), Some(scale)) = (&row.sku, row.stream_version, row.scale) else { continue };
+        let scale = u8::try_from(scale).map_err(|_| corrupt("view_item.definition.scale"))?;
+        if items.last().is_none_or(|item| item.sku.as_str() != sku) {
+            let sku = Sku::parse(sku).map_err(|_| corrupt("view_item.sku"))?;
+            items.push(StockView { sku, stream_version, position: 0, scale, money: 0, locations: Vec::new() });
+        }
+        if let (Some(item), Some((level, money))) = (items.last_mut(), level_from(row)?) {
+            item.position = item.position.max(level.position);
+            item.money = money;
+            item.locations.push(level);
+        }
+    }
+    Ok(Levels { as_of, items, is_cut })
+}
+
+/// The level in a row, with its decimals of value; `None` for an item that was never anywhere.
+fn level_from(row: LevelsRow) -> Result<Option<(StockAtLocation, u8)>, store::Error> {
+    let Some(location) = row.location else { return Ok(None) };
+    let (Some(position), Some(on_hand), Some(reserved), Some(value), Some(money)) =
+        (row.position, row.on_hand, row.reserved, row.value, row.money)
+    else {
+        return Err(corrupt("view_stock_level"));
+    };
+    let location = LocationCode::parse(&location).map_err(|_| corrupt("view_stock_level.location"))?;
+    let money = u8::try_from(money).map_err(|_| corrupt("view_stock_level.money"))?;
+    Ok(Some((StockAtLocation { location, position, on_hand, reserved, value }, money)))
+}
+
+/// Some items from the cache where it has them, the rest from the database. All of them at one position, unless they
+/// come from the cache, whose values are each as new as their newest event.
+async fn find(api: &Api, reading: &Reading, skus: &[Sku]) -> Result<Levels, Problem> {
+    let keys: Vec<String> = skus.iter().map(|sku| stock_cache_key(reading.tenant, sku)).collect();
+    let now = api.pipeline.now();
+    let cached = api.cache.get::<StockView>(&keys, now, reading.position_min).await;
+    let sound: Option<Vec<_>> =
+        skus.iter().zip(cached).map(|(sku, cached)| cached.filter(|cached| cached.body.sku == *sku)).collect();
+    if let Some(cached) = sound {
+        // The answer as a whole includes what its oldest part includes.
+        let as_of = cached.iter().map(|c| c.as_of).min().unwrap_or(0);
+        return Ok(Levels { as_of, items: cached.into_iter().map(|c| c.body).collect(), is_cut: false });
+    }
+    reading.settle(api).await?;
+    let skus = skus.iter().map(|sku| sku.as_str().to_owned()).collect();
+    let levels = api.detached(read_levels(api.pool.clone(), reading.tenant.0, skus, api.pipeline.now())).await?;
+    if levels.is_cut {
+        return Err(Problem::new(Fault::ResultTooLarge, format!("more than {LEVELS_MAX} levels; ask for fewer items")));
+    }
+    Ok(levels)
+}
+
+/// Shows an item's stock
+///
+/// Every location that ever held it, and the sums. A hold is free at the instant it expires.
+#[utoipa::path(get, path = "/v1/stock/{sku}", tag = "Stock", operation_id = "get_stock",
+    params(("sku" = Sku, Path, description = "The item"), ReadHeaders), responses(ReadAnswer<StockBody>))]
+pub(crate) async fn get_item(State(api): State<Api>, reading: Reading, Named(sku): Named<Sku>) -> Result<Response, Problem> {
+    let found = find(&api, &reading, std::slice::from_ref(&sku)).await?;
+    let item = found.items.into_iter().next().ok_or_else(|| unknown_item(&sku))?;
+    let version = item.stream_version;
+    reading.show(found.as_of, Version::Derived(version), &StockBody::from(item))
+}
+
+fn unknown_item(sku: &Sku) -> Problem {
+    Problem::unknown(ledger_core::domain::rejection::Rejection::UnknownItem { sku: sku.clone() })
+}
+
+fn unknown_location(location: &LocationCode) -> Problem {
+    Problem::unknown(ledger_core::domain::rejection::Rejection::UnknownLocation { location: location.clone() })
+}
+
+/// Refuses what names something that is not there.
+pub(super) fn must_be_known(item: (bool, &Sku), location: (bool, &LocationCode)) -> Result<(), Problem> {
+    match (item, location) {
+        ((false, sku), _) => Err(unknown_item(sku)),
+        (_, (false, location)) => Err(unknown_location(location)),
+        ((true, _), (true, _)) => Ok(()),
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct LevelRow {
+    as_of: i64,
+    stream_version: Option<i64>,
+    scale: Option<i16>,
+    location_known: bool,
+    position: Option<i64>,
+    on_hand: Option<i64>,
+    reserved: Option<i64>,
+    value: Option<i64>,
+    money: Option<i16>,
+}
+
+/// One item at one location.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StockAtBody {
+    /// The item.
+    #[schema(value_type = String)]
+    sku: Sku,
+    /// Version of the item's stream: what `If-Match` takes.
+    stream_version: i64,
+    #[serde(flatten)]
+    level: LevelBody,
+}
+
+/// Shows an item's stock at one location
+///
+/// Zero where it never was.
+#[utoipa::path(get, path = "/v1/stock/{sku}/{location}", tag = "Stock", operation_id = "get_stock_at_location",
+    params(("sku" = Sku, Path, description = "The item"), ("location" = LocationCode, Path, description = "Where"), ReadHeaders),
+    responses(ReadAnswer<StockAtBody>))]
+pub(crate) async fn get_level(
+    State(api): State<Api>,
+    reading: Reading,
+    Named((sku, location)): Named<(Sku, LocationCode)>,
+) -> Result<Response, Problem> {
+    reading.settle(&api).await?;
+    let row =
+        api.detached(read_level(api.pool.clone(), reading.tenant.0, (sku.clone(), location.clone()), api.pipeline.now())).await?;
+    must_be_known((row.stream_version.is_some(), &sku), (row.location_known, &location))?;
+    let (as_of, version) = (row.as_of, row.stream_version.unwrap_or(0));
+    let body = StockAtBody { sku, stream_version: version, level: level_body(row, location)? };
+    reading.show(as_of, Version::Derived(version), &body)
+}
+
+async fn read_level(pool: PgPool, tenant: i64, at: (Sku, LocationCode), now: Timestamp) -> Result<LevelRow, store::Error> {
+    let row = sqlx::query_as(include_str!("stock_level.sql"))
+        .bind(tenant)
+        .bind(at.0.as_str())
+        .bind(at.1.as_str())
+        .bind(now.0)
+        .fetch_one(&pool)
+        .await?;
+    Ok(row)
+}
+
+fn level_body(row: LevelRow, location: LocationCode) -> Result<LevelBody, Problem> {
+    let decimals = |n: Option<i16>| u8::try_from(n.unwrap_or(0)).map_err(|_| corrupt("view_stock_level"));
+    let (scale, money) = (decimals(row.scale)?, decimals(row.money)?);
+    let level = StockAtLocation {
+        location,
+        position: row.position.unwrap_or(0),
+        on_hand: row.on_hand.unwrap_or(0),
+        reserved: row.reserved.unwrap_or(0),
+        value: row.value.unwrap_or(0),
+    };
+    let quantities = Quantities::of(std::slice::from_ref(&level), scale, money);
+    Ok(LevelBody { location: level.location, position: level.position, quantities })
+}
+
+/// Items to look up.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LookupBody {
+    /// At most 1,000.
+    #[schema(min_items = 1, max_items = 1000, value_type = Vec<String>)]
+    skus: Vec<Sku>,
+}
+
+/// Items found, in the order they were asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LookupAnswer {
+    /// One per known item.
+    data: Vec<StockBody>,
+    /// Items that do not exist.
+    #[schema(value_type = Vec<String>)]
+    unknown: Vec<Sku>,
+}
+
+/// Shows the stock of many items
+///
+/// Up to 1,000 in one call, in the order asked for.
+#[utoipa::path(post, path = "/v1/stock/lookup", tag = "Stock", operation_id = "lookup_stock",
+    params(ReadHeaders), request_body = LookupBody, responses(ReadAnswer<LookupAnswer>))]
+pub(crate) async fn lookup(State(api): State<Api>, reading: Reading, body: Body<LookupBody>) -> Result<Response, Problem> {
+    let skus = body.value.skus;
+    if skus.is_empty() || skus.len() > LOOKUP_SKUS_MAX {
+        return Err(Problem::new(Fault::ParameterInvalid, format!("from 1 to {LOOKUP_SKUS_MAX} skus are taken")));
+    }
+    let found = find(&api, &reading, &skus).await?;
+    reading.show(found.as_of, Version::None, &in_order(skus, found.items))
+}
+
+/// Each item asked for once, in the order asked.
+fn in_order(skus: Vec<Sku>, items: Vec<StockView>) -> LookupAnswer {
+    let mut found: HashMap<Sku, StockView> = items.into_iter().map(|item| (item.sku.clone(), item)).collect();
+    let mut seen = std::collections::HashSet::new();
+    let mut answer = LookupAnswer { data: Vec::new(), unknown: Vec::new() };
+    for sku in skus {
+        if !seen.insert(sku.clone()) {
+            continue;
+        }
+        match found.remove(&sku) {
+            Some(item) => answer.data.push(item.into()),
+            None => answer.unknown.push(sku),
+        }
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_items_answer_has_sums_and_places() {
+        let level = |code: &str, on_hand, reserved, value| StockAtLocation {
+            location: LocationCode::parse(code).unwrap(),
+            position: 4,
+            on_hand,
+            reserved,
+            value,
+        };
+        let view = StockView {
+            sku: Sku::parse("A").unwrap(),
+            stream_version: 3,
+            position: 4,
+            scale: 1,
+            money: 2,
+            locations: vec![level("L", 105, 5, 1_000), level("M", -5, 0, -50)],
+        };
+        assert_eq!(
+            serde_json::to_value(StockBody::from(view)).unwrap(),
+            serde_json::json!({
+                "sku": "A", "stream_version": 3, "position": 4,
+                "on_hand": "10.0", "reserved": "0.5", "available": "9.5", "value": "9.50",
+                "locations": [
+                    {"location": "L", "position": 4, "on_hand": "10.5", "reserved": "0.5", "available": "10.0", "value": "10.00"},
+                    {"location": "M", "position": 4, "on_hand": "-0.5", "reserved": "0.0", "available": "-0.5", "value": "-0.50"},
+                ],
+            })
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! Every route. Under `/v1` no handler runs without a principal: each takes a `Caller`, a `Reading` or a `Principal`.
+
+use axum::Router;
+use axum::middleware::from_fn;
+use tower_http::compression::CompressionLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::command::{batch, catalogue as define, journal, reservation as hold, stock as move_stock, transaction};
+use crate::edge::note_route;
+use crate::problem::{Fault, Problem, pages};
+use crate::query::{account, card, catalogue, event, report, reservation, stock};
+use crate::state::Api;
+use crate::{health, metrics, openapi};
+
+/// What changes the ledger. Answers are small and the path is hot: no compression.
+fn commands() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(define::put_item))
+        .routes(routes!(define::put_location))
+        .routes(routes!(define::put_account))
+        .routes(routes!(define::put_posting_rule))
+        .routes(routes!(move_stock::receive))
+        .routes(routes!(move_stock::issue))
+        .routes(routes!(move_stock::return_goods))
+        .routes(routes!(move_stock::adjust))
+        .routes(routes!(move_stock::transfer))
+        .routes(routes!(move_stock::revalue))
+        .routes(routes!(hold::reserve))
+        .routes(routes!(hold::extend))
+        .routes(routes!(hold::commit))
+        .routes(routes!(hold::release))
+        .routes(routes!(journal::post_entry))
+        .routes(routes!(journal::reverse))
+        .routes(routes!(transaction::transact))
+}
+
+/// What reads, and what answers long.
+fn queries() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(batch::run_batch))
+        .routes(routes!(stock::get_item))
+        .routes(routes!(stock::get_level))
+        .routes(routes!(stock::lookup))
+        .routes(routes!(card::get_card))
+        .routes(routes!(reservation::get_reservation))
+        .routes(routes!(reservation::list_reservations))
+        .routes(routes!(catalogue::list_items))
+        .routes(routes!(catalogue::get_item))
+        .routes(routes!(catalogue::list_locations))
+        .routes(routes!(catalogue::get_location))
+        .routes(routes!(catalogue::list_accounts))
+        .routes(routes!(catalogue::get_account))
+        .routes(routes!(account::get_balance))
+        .routes(routes!(report::get_trial_balance))
+        .routes(routes!(report::get_reconciliation))
+        .routes(routes!(event::list_events))
+        .routes(routes!(event::get_stream))
+        .layer(CompressionLayer::new())
+}
+
+/// What needs no credential: nothing of a tenant's is here.
+fn operations() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::show_metrics))
+        .routes(routes!(openapi::show_document))
+        .routes(routes!(openapi::show_docs))
+        .routes(routes!(pages::show_page))
+        .layer(CompressionLayer::new())
+}
+
+/// The routes and their document.
+pub(crate) fn build(api: Api) -> (Router, OpenApi) {
+    let (router, document) = describe();
+    api.document.set(&document);
+    let router = router
+        .route_layer(from_fn(note_route))
+        .method_not_allowed_fallback(|| async { Problem::new(Fault::MethodNotAllowed, Fault::MethodNotAllowed.sentence()) })
+        .fallback(|| async { Problem::new(Fault::NotFound, Fault::NotFound.sentence()) })
+        .with_state(api);
+    (router, document)
+}
+
+/// The routes before they have their state, and the complete document.
+pub(crate) fn describe() -> (Router<Api>, OpenApi) {
+    let (router, mut document) =
+        OpenApiRouter::with_openapi(openapi::base()).merge(commands()).merge(queries()).merge(operations()).split_for_parts();
+    openapi::complete(&mut document);
+    (router, document)
+}

@@ -1,0 +1,117 @@
+//! What every handler can reach.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use ledger_core::{pipeline, store};
+use metrics_exporter_prometheus::PrometheusHandle;
+use redis::aio::ConnectionManager;
+use sqlx::PgPool;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::KeyCache;
+use crate::health::HealthCache;
+use crate::limit::{BATCHES_AT_ONCE_MAX, FEEDS_MAX, READ_PLACE_TIME};
+use crate::openapi::Document;
+use crate::options::Options;
+use crate::problem::{Fault, Problem};
+use crate::query::cache::Cache;
+use crate::query::position::Positions;
+
+/// What the service is built from; whoever starts it owns the other ends.
+#[allow(missing_debug_implementations, reason = "connections have nothing to show")]
+pub struct Resources {
+    /// For reads and keys; commands go through the pipeline's own connections.
+    pub pool: PgPool,
+    /// Where the projector leaves ready answers; without it every read asks the database.
+    pub cache: Option<ConnectionManager>,
+    /// Decides and records commands.
+    pub pipeline: pipeline::Handle,
+    /// Renders `/metrics`; see [`crate::install_metrics`].
+    pub metrics: PrometheusHandle,
+    /// Whether the broker's connection is up; `None` when the feed is not published.
+    pub broker: Option<watch::Receiver<bool>>,
+}
+
+/// Shared by all requests; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Shared>);
+
+/// See [`Api`].
+pub(crate) struct Shared {
+    pub(crate) pool: PgPool,
+    pub(crate) cache: Cache,
+    pub(crate) pipeline: pipeline::Handle,
+    pub(crate) prometheus: PrometheusHandle,
+    pub(crate) broker: Option<watch::Receiver<bool>>,
+    pub(crate) keys: KeyCache,
+    pub(crate) positions: Positions,
+    pub(crate) health: HealthCache,
+    pub(crate) document: Document,
+    pub(crate) batches: Semaphore,
+    pub(crate) feeds: Arc<Semaphore>,
+    /// Cancelled when the service is told to stop: streams end, waiters go.
+    pub(crate) stopping: CancellationToken,
+    reads: Arc<Semaphore>,
+}
+
+impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Api {
+    pub(crate) fn new(options: &Options, resources: Resources) -> Self {
+        let reads = Arc::new(Semaphore::new(options.reads_max));
+        Self(Arc::new(Shared {
+            pool: resources.pool,
+            cache: Cache::new(resources.cache),
+            pipeline: resources.pipeline,
+            prometheus: resources.metrics,
+            broker: resources.broker,
+            keys: KeyCache::new(),
+            positions: Positions::new(),
+            health: HealthCache::default(),
+            document: Document::default(),
+            batches: Semaphore::new(BATCHES_AT_ONCE_MAX),
+            feeds: Arc::new(Semaphore::new(FEEDS_MAX)),
+            stopping: CancellationToken::new(),
+            reads,
+        }))
+    }
+
+    /// Runs a read of the database in a task of its own.
+    ///
+    /// A future that holds a database call must never be dropped half way (a connection would go back to the pool in
+    /// the middle of an exchange), but a handler is dropped whenever its client hangs up or its deadline passes.
+    ///
+    /// # Errors
+    /// `busy` when there is no place for it in time, `unavailable` when the database is away, `internal` otherwise.
+    pub(crate) async fn detached<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, store::Error>> + Send + 'static,
+    {
+        let busy = || Problem::new(Fault::Busy, Fault::Busy.sentence());
+        let place = tokio::time::timeout(READ_PLACE_TIME, Arc::clone(&self.reads).acquire_owned())
+            .await
+            .map_err(|_| busy())?
+            .map_err(|_| busy())?;
+        let task = tokio::spawn(async move {
+            let found = work.await;
+            drop(place);
+            found
+        });
+        match task.await {
+            Ok(found) => found.map_err(Problem::from),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a read ended before its time");
+                Err(Problem::new(Fault::Internal, Fault::Internal.sentence()))
+            }
+        }
+    }
+}
