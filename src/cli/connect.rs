@@ -1,0 +1,78 @@
+//! Which database, cache and broker a verb talks to: the URL given, or the servers that `ledgerd up` runs here.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use ledger_core::domain::id::TenantId;
+use ledger_core::store::{self, pool};
+use sqlx::postgres::PgPool;
+
+use crate::supervisor;
+
+/// Connections of a one-shot verb.
+const CONNECTIONS_MAX: u32 = 4;
+
+/// Where the parts are.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Urls {
+    /// Postgres.
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// Redis.
+    #[arg(long, global = true, env = "REDIS_URL", hide_env_values = true)]
+    pub(crate) redis_url: Option<String>,
+    /// NATS with JetStream.
+    #[arg(long, global = true, env = "NATS_URL", hide_env_values = true)]
+    pub(crate) nats_url: Option<String>,
+    /// Data directory of `ledgerd up`, used where no URL is given.
+    #[arg(long, global = true, env = "LEDGERD_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// What `up` leaves in its data directory for the other verbs.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Known {
+    pub(crate) database_url: String,
+    pub(crate) redis_url: Option<String>,
+    pub(crate) nats_url: Option<String>,
+    pub(crate) http: String,
+}
+
+/// The file [`Known`] is kept in; it may hold credentials and is readable by its owner only.
+pub(crate) const KNOWN_FILE: &str = "urls.json";
+
+impl Urls {
+    /// Fills in what `ledgerd up` runs, if it does.
+    pub(crate) fn resolve(mut self) -> Result<Self> {
+        if self.database_url.is_none() {
+            let dir = supervisor::data_dir(self.data_dir.as_deref())?;
+            let file = dir.join(KNOWN_FILE);
+            let text = std::fs::read_to_string(&file).with_context(|| {
+                format!("DATABASE_URL is not set, and no `ledgerd up` has left its address in {}", file.display())
+            })?;
+            let known: Known = serde_json::from_str(&text).with_context(|| format!("reading {}", file.display()))?;
+            self.database_url = Some(known.database_url);
+            self.redis_url = self.redis_url.or(known.redis_url);
+            self.nats_url = self.nats_url.or(known.nats_url);
+        }
+        Ok(self)
+    }
+
+    /// The database's URL.
+    pub(crate) fn database(&self) -> Result<&str> {
+        self.database_url.as_deref().context("DATABASE_URL is not set")
+    }
+
+    /// A small pool.
+    pub(crate) async fn pool(&self) -> Result<PgPool> {
+        let options =
+            pool::Options { url: self.database()?.to_owned(), connections_max: CONNECTIONS_MAX, application_name: "ledgerd cli" };
+        pool::connect(&options).await.context("connecting to Postgres")
+    }
+}
+
+/// The tenant with this code.
+pub(crate) async fn tenant(pool: &PgPool, code: &str) -> Result<TenantId> {
+    let tenant = store::tenant::find_by_code(pool, code).await?;
+    Ok(tenant.with_context(|| format!("there is no tenant {code}; `ledgerd tenant list` shows them"))?.id)
+}

@@ -1,0 +1,52 @@
+//! `ledgerd serve`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::connect::Urls;
+use super::output;
+use crate::node;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, env = "LEDGERD_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Run the projector in this process too.
+    #[arg(long)]
+    projector: bool,
+    /// Bring the schema up to date first.
+    #[arg(long)]
+    migrate: bool,
+    #[command(flatten)]
+    urls: Urls,
+}
+
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let urls = args.urls.resolve()?;
+    if args.migrate {
+        ledger_core::store::migrate(urls.database()?).await.context("migrating")?;
+    }
+    let parts = node::connect(&urls).await?;
+    let stop = CancellationToken::new();
+    let projecting = CancellationToken::new();
+    let projector = args.projector.then(|| node::projector(&parts, &urls, projecting.clone()));
+    let broker = projector.as_ref().and_then(|(handle, _)| handle.broker());
+    let api = node::api(parts.pool.clone(), urls.redis_url.as_deref(), parts.pipeline.clone(), broker).await?;
+    let listener = TcpListener::bind(&args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
+    output::print(&format!("http://{}", listener.local_addr()?))?;
+    let serving = tokio::spawn(node::serve(api, listener, stop.clone()));
+    node::told_to_stop().await?;
+    stop.cancel();
+    serving.await??;
+    projecting.cancel();
+    if let Some((handle, task)) = projector {
+        drop(handle);
+        task.await??;
+    }
+    parts.finish().await?;
+    Ok(ExitCode::SUCCESS)
+}

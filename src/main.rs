@@ -1,0 +1,31 @@
+//! `ledgerd`: one enum of verbs and a match.
+
+mod cli;
+mod demo;
+mod node;
+mod supervisor;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // The guard stands between the supervisor and a server: it must run before anything starts a thread.
+    let mut args = std::env::args_os().skip(1);
+    if args.next().as_deref() == Some("guard".as_ref()) {
+        return match supervisor::guard::run(args) {
+            Ok(never) => match never {},
+            Err(error) => cli::fail(&error),
+        };
+    }
+    let cli = cli::Cli::parse();
+    cli::log(&cli);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::fail(&error.into()),
+    };
+    match runtime.block_on(cli::run(cli)) {
+        Ok(code) => code,
+        Err(error) => cli::fail(&error),
+    }
+}

@@ -1,0 +1,148 @@
+//! Composes a running node out of its parts: pipeline, API, projector.
+//!
+//! **Shape**: pool and pipeline → [`api`] and/or [`projector()`], each a task that ends when the token is cancelled.
+//! **Correctness**: the API stops first, so that no command is taken that could not be answered; then the projector;
+//! the pipeline ends when its last handle is dropped, after finishing what is queued.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use ledger_core::domain::command::{Action, Command, Context};
+use ledger_core::domain::id::{CommandId, ReservationId, TenantId, Text};
+use ledger_core::domain::reservation::command::ExpireReservation;
+use ledger_core::pipeline;
+use ledger_core::store::pool;
+use sqlx::postgres::PgPool;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Urls;
+
+/// Connections for reads and views; writers have their own.
+const POOL_CONNECTIONS_MAX: u32 = 16;
+/// Lists of lapsed holds waiting to be recorded.
+const DUE_QUEUE_MAX: usize = 64;
+
+/// What a node is made of.
+pub(crate) struct Parts {
+    pub(crate) pool: PgPool,
+    pub(crate) pipeline: pipeline::Handle,
+    pipeline_tasks: Vec<JoinHandle<()>>,
+}
+
+/// Connects to the database and starts the pipeline.
+pub(crate) async fn connect(urls: &Urls) -> Result<Parts> {
+    let url = urls.database()?.to_owned();
+    let options = pool::Options { url: url.clone(), connections_max: POOL_CONNECTIONS_MAX, application_name: "ledgerd" };
+    let pool = pool::connect(&options).await.context("connecting to Postgres")?;
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let (pipeline, pipeline_tasks) =
+        pipeline::start(pipeline::Options::for_cores(url, cores), pool.clone()).await.context("starting the pipeline")?;
+    Ok(Parts { pool, pipeline, pipeline_tasks })
+}
+
+impl Parts {
+    /// Waits until everything queued is answered. Every other handle must be gone by now.
+    pub(crate) async fn finish(self) -> Result<()> {
+        drop(self.pipeline);
+        for task in self.pipeline_tasks {
+            task.await?;
+        }
+        self.pool.close().await;
+        Ok(())
+    }
+}
+
+/// The HTTP service.
+pub(crate) async fn api(
+    pool: PgPool,
+    redis_url: Option<&str>,
+    pipeline: pipeline::Handle,
+    broker: Option<watch::Receiver<bool>>,
+) -> Result<ledger_api::Service> {
+    let metrics = ledger_api::install_metrics()?;
+    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker };
+    Ok(ledger_api::Service::new(ledger_api::Options::standard(), resources))
+}
+
+/// A connection to the cache; none, and a warning, when it cannot be had: reads then come from Postgres.
+async fn cache(url: Option<&str>) -> Option<redis::aio::ConnectionManager> {
+    let client = match redis::Client::open(url?) {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::warn!(%error, "REDIS_URL is wrong: reads come from Postgres");
+            return None;
+        }
+    };
+    let config = redis::aio::ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(Duration::from_millis(500)))
+        .set_response_timeout(Some(Duration::from_millis(100)))
+        .set_max_delay(Duration::from_secs(2));
+    match redis::aio::ConnectionManager::new_lazy_with_config(client, config) {
+        Ok(manager) => Some(manager),
+        Err(error) => {
+            tracing::warn!(%error, "no cache: reads come from Postgres");
+            None
+        }
+    }
+}
+
+/// Serves until the token is cancelled.
+pub(crate) async fn serve(service: ledger_api::Service, listener: TcpListener, stop: CancellationToken) -> Result<()> {
+    Ok(service.run(listener, stop).await?)
+}
+
+/// The projector, with lapsed holds handed to the pipeline.
+pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> (projector::Handle, JoinHandle<Result<()>>) {
+    let (due, mut lapsed) = mpsc::channel::<(TenantId, Vec<ReservationId>)>(DUE_QUEUE_MAX);
+    let (service, handle) = projector::Service::new(projector::Options {
+        pool: parts.pool.clone(),
+        redis_url: urls.redis_url.clone(),
+        nats_url: urls.nats_url.clone(),
+        due: Some(due),
+        ..projector::Options::standard(parts.pool.clone())
+    });
+    let pipeline = parts.pipeline.clone();
+    let task = tokio::spawn(async move {
+        let sweep = tokio::spawn(async move {
+            while let Some((tenant, reservations)) = lapsed.recv().await {
+                expire(&pipeline, tenant, reservations).await;
+            }
+        });
+        service.run(stop).await?;
+        sweep.await?;
+        Ok(())
+    });
+    (handle, task)
+}
+
+/// Records holds as expired. One that was extended or closed meanwhile is refused or unchanged, which is right.
+async fn expire(pipeline: &pipeline::Handle, tenant: TenantId, reservations: Vec<ReservationId>) {
+    let context = Arc::new(Context { actor: Text::parse("sweeper").ok(), ..Context::default() });
+    let commands = reservations
+        .into_iter()
+        .map(|id| {
+            let fresh = uuid::Uuid::now_v7();
+            let action = Action::ExpireReservation(ExpireReservation { id, ..ExpireReservation::default() });
+            Command::new(CommandId::from_key(&fresh.to_string()), Arc::clone(&context), vec![action], fresh)
+        })
+        .collect();
+    for answer in pipeline.submit_many(tenant, commands).await {
+        if let Err(error) = answer {
+            tracing::warn!(%tenant, %error, "a lapsed hold is not recorded yet");
+        }
+    }
+}
+
+/// Resolves when the process is told to stop: Ctrl-C or SIGTERM.
+pub(crate) async fn told_to_stop() -> Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
