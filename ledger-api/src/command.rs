@@ -8,17 +8,21 @@ pub(crate) mod batch;
 mod body;
 mod caller;
 pub(crate) mod catalogue;
+pub(crate) mod count;
 pub(crate) mod element;
 pub(crate) mod journal;
 pub(crate) mod reservation;
 mod result;
 pub(crate) mod stock;
 pub(crate) mod transaction;
+pub(crate) mod transfer;
 pub(crate) mod verb;
 
 use axum::response::Response;
 use ledger_core::domain::command::{Action, Command};
-use ledger_core::domain::id::{AccountCode, EntryId, LocationCode, PostingClass, ReservationId, Sku};
+use ledger_core::domain::id::{
+    AccountCode, CountId, EntryId, ExpectationId, LocationCode, PostingClass, ReservationId, Sku, TransferId,
+};
 use uuid::Uuid;
 
 use crate::problem::{Fault, Problem};
@@ -55,7 +59,7 @@ macro_rules! names {
     };
 }
 
-names! { Sku LocationCode AccountCode PostingClass ReservationId EntryId }
+names! { Sku LocationCode AccountCode PostingClass ReservationId EntryId ExpectationId TransferId CountId }
 
 /// Puts the name from the path into the body's field; a body that names another thing is refused.
 fn fill<T: Name>(field: &mut T, path: T) -> Result<(), Problem> {

@@ -91,3 +91,5 @@ pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 const _: () = assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
 const _: () = assert!(KEY_REFRESH_AGE.as_secs() < KEY_CACHE_TIME.as_secs());
+/// Expected receipts that a promise looks at: what lies beyond the first thousand is no promise.
+pub(crate) const EXPECTATIONS_MAX: usize = 1_000;

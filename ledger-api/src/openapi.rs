@@ -11,11 +11,13 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use ledger_core::view::document::{CountView, ExpectationView, TransferView};
 use utoipa::OpenApi as _;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi, RefOr, Required, Schema};
 
 use crate::problem::{Fault, Problem};
+use crate::query::document::DocumentBody;
 use crate::query::Page;
 use crate::query::card::CardLine;
 use crate::query::catalogue::{AccountBody, ItemBody, LocationBody};
@@ -27,17 +29,41 @@ pub(crate) use answers::{
 pub(crate) use bodies::{BatchBody, TransactionBody};
 pub(crate) use headers::{CommandHeaders, ReadHeaders, TraceHeaders};
 pub(crate) use results::{
-    AccountResult, EntryResult, ItemResult, LocationResult, MovedResult, ReservationResult, ReversalResult, RuleResult,
-    StepResult, TransferResult,
+    AccountResult, CostAddedResult, CountResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult,
+    MovedResult, PolicyResult, ReservationResult, RevaluedResult, ReversalResult, RuleResult, StatusChangedResult, StepResult,
+    TransferResult, TwoStepTransferResult,
 };
 
 /// Schemas of codes: never empty, no blank at an end, no two together, no control characters.
-const CODES: [&str; 7] = ["Sku", "LocationCode", "AccountCode", "PostingClass", "ReasonCode", "ReservationId", "EntryId"];
+const CODES: [&str; 13] = [
+    "Sku",
+    "LocationCode",
+    "AccountCode",
+    "PostingClass",
+    "ReasonCode",
+    "ReservationId",
+    "EntryId",
+    "UnitCode",
+    "LotCode",
+    "Serial",
+    "ExpectationId",
+    "TransferId",
+    "CountId",
+];
 /// See [`CODES`].
 const CODE_PATTERN: &str = r"^[^\s\x00-\x1f\x7f]+( [^\s\x00-\x1f\x7f]+)*$";
 /// Operations whose body may be left out.
-const BODY_OPTIONAL: [&str; 3] =
-    ["/v1/reservations/{id}/commit", "/v1/reservations/{id}/release", "/v1/journal/entries/{id}/reverse"];
+const BODY_OPTIONAL: [&str; 9] = [
+    "/v1/stock/expectations/{id}/cancel",
+    "/v1/stock/transfers/{id}/receive",
+    "/v1/stock/transfers/{id}/cancel",
+    "/v1/stock/counts/{id}/post",
+    "/v1/stock/counts/{id}/cancel",
+    "/v1/reservations/{id}/confirm",
+    "/v1/reservations/{id}/commit",
+    "/v1/reservations/{id}/release",
+    "/v1/journal/entries/{id}/reverse",
+];
 
 /// The scheme's name in the document.
 const SCHEME: &str = "api_key";
@@ -47,8 +73,8 @@ const SCHEME: &str = "api_key";
 #[openapi(
     info(title = "Ledger", description = include_str!("openapi/introduction.md")),
     tags(
-        (name = "Catalogue", description = "Items, locations, accounts and posting rules"),
-        (name = "Stock", description = "Movements of goods and their value; levels and cards"),
+        (name = "Catalogue", description = "Items, locations, stock policies, accounts and posting rules"),
+        (name = "Stock", description = "Movements of goods and their value, transfers under way, counts; levels and cards"),
         (name = "Reservations", description = "Goods held for a while"),
         (name = "Journal", description = "Entries by hand, balances"),
         (name = "Many at once", description = "Transactions and batches"),
@@ -61,10 +87,15 @@ const SCHEME: &str = "api_key";
         Page<CardLine>, Page<ItemBody>, Page<LocationBody>, Page<AccountBody>, Page<ReservationBody>,
         ItemBody, LocationBody, AccountBody, ReservationBody, CardLine,
         crate::query::stock::StockBody, crate::query::stock::StockAtBody, crate::query::stock::LookupAnswer,
+        crate::query::stock::StockAnswer, crate::query::stock::StockAtAnswer, crate::query::as_of::PastStock,
+        crate::query::promise::Promise, crate::query::lot::LotBody, Page<crate::query::lot::LotBody>, crate::query::lot::SerialBody,
+        DocumentBody<TransferView>, DocumentBody<CountView>, DocumentBody<ExpectationView>,
+        Page<DocumentBody<TransferView>>, Page<DocumentBody<CountView>>, Page<DocumentBody<ExpectationView>>,
         crate::query::account::BalanceBody, crate::query::report::TrialBalance, crate::query::report::Reconciliation,
         crate::query::event::EventsPage, crate::query::event::EventSchema,
-        AccountResult, EntryResult, ItemResult, LocationResult, MovedResult, ReservationResult, ReversalResult, RuleResult, StepResult,
-        TransferResult, bodies::BatchBody, bodies::TransactionBody, bodies::TransactionStep
+        AccountResult, CostAddedResult, CountResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult,
+        MovedResult, PolicyResult, ReservationResult, RevaluedResult, ReversalResult, RuleResult, StatusChangedResult, StepResult,
+        TransferResult, TwoStepTransferResult, bodies::BatchBody, bodies::TransactionBody, bodies::TransactionStep
     ))
 )]
 struct Base;

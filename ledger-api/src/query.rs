@@ -6,16 +6,20 @@
 //! whose instant has come is taken off by the database's clock, whether or not the sweeper has recorded it.
 
 pub(crate) mod account;
+pub(crate) mod as_of;
 pub(crate) mod cache;
 pub(crate) mod card;
 pub(crate) mod catalogue;
 mod cursor;
+pub(crate) mod document;
 pub(crate) mod event;
 pub(crate) mod event_type;
 mod exact;
 pub(crate) mod feed;
+pub(crate) mod lot;
 mod page;
 pub(crate) mod position;
+pub(crate) mod promise;
 pub(crate) mod report;
 pub(crate) mod reservation;
 pub(crate) mod stock;

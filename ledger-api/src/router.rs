@@ -7,10 +7,12 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::command::{batch, catalogue as define, journal, reservation as hold, stock as move_stock, transaction};
+use crate::command::{
+    batch, catalogue as define, count, journal, reservation as hold, stock as move_stock, transaction, transfer,
+};
 use crate::edge::note_route;
 use crate::problem::{Fault, Problem, pages};
-use crate::query::{account, card, catalogue, event, report, reservation, stock};
+use crate::query::{account, card, catalogue, document, event, lot, promise, report, reservation, stock};
 use crate::state::Api;
 use crate::{health, metrics, openapi};
 
@@ -21,15 +23,35 @@ fn commands() -> OpenApiRouter<Api> {
         .routes(routes!(define::put_location))
         .routes(routes!(define::put_account))
         .routes(routes!(define::put_posting_rule))
+        .routes(routes!(define::put_stock_policy))
         .routes(routes!(move_stock::receive))
         .routes(routes!(move_stock::issue))
         .routes(routes!(move_stock::return_goods))
         .routes(routes!(move_stock::adjust))
         .routes(routes!(move_stock::transfer))
         .routes(routes!(move_stock::revalue))
+        .routes(routes!(move_stock::return_to_supplier))
+        .routes(routes!(move_stock::change_status))
+        .routes(routes!(move_stock::scrap))
+        .routes(routes!(move_stock::assemble))
+        .routes(routes!(move_stock::disassemble))
+        .routes(routes!(move_stock::add_cost))
+        .routes(routes!(move_stock::expect))
+        .routes(routes!(move_stock::cancel_expectation))
+        .routes(routes!(transfer::dispatch_transfer))
+        .routes(routes!(transfer::receive_transfer))
+        .routes(routes!(transfer::cancel_transfer))
+        .routes(routes!(count::open_count))
+        .routes(routes!(count::record_count))
+        .routes(routes!(count::post_count))
+        .routes(routes!(count::cancel_count))
         .routes(routes!(hold::reserve))
         .routes(routes!(hold::extend))
         .routes(routes!(hold::commit))
+        .routes(routes!(hold::change))
+        .routes(routes!(hold::reduce))
+        .routes(routes!(hold::relocate))
+        .routes(routes!(hold::confirm))
         .routes(routes!(hold::release))
         .routes(routes!(journal::post_entry))
         .routes(routes!(journal::reverse))
@@ -44,6 +66,15 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(stock::get_level))
         .routes(routes!(stock::lookup))
         .routes(routes!(card::get_card))
+        .routes(routes!(promise::get_promise))
+        .routes(routes!(lot::list_lots))
+        .routes(routes!(lot::get_serial))
+        .routes(routes!(document::get_transfer))
+        .routes(routes!(document::list_transfers))
+        .routes(routes!(document::get_count))
+        .routes(routes!(document::list_counts))
+        .routes(routes!(document::get_expectation))
+        .routes(routes!(document::list_expectations))
         .routes(routes!(reservation::get_reservation))
         .routes(routes!(reservation::list_reservations))
         .routes(routes!(catalogue::list_items))

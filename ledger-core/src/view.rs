@@ -1,5 +1,7 @@
 //! Shapes of answers that both sides of the cache share: the projector writes them, the API serves them.
 
+pub mod document;
+
 use crate::domain::amount::Number;
 use crate::domain::id::{AccountCode, LocationCode, Position, Sku, StreamVersion};
 use crate::domain::time::Timestamp;
@@ -7,7 +9,7 @@ use crate::domain::time::Timestamp;
 /// Key of a tenant's cached value of one item.
 #[must_use]
 pub fn stock_cache_key(tenant: crate::domain::id::TenantId, sku: &Sku) -> String {
-    format!("ledger:{{{tenant}}}:stock:{sku}")
+    format!("ledger:{{{tenant}}}:levels:{sku}")
 }
 
 /// Key of a tenant's cached value of one account.
@@ -52,21 +54,37 @@ pub struct StockView {
 pub struct StockAtLocation {
     /// Where.
     pub location: LocationCode,
+    /// Topmost location of its cost pool; empty for the tenant's one pool.
+    pub pool: String,
     /// Newest event that touched it.
     pub position: Position,
     /// Physically present.
     pub on_hand: i64,
+    /// Of these, not sellable.
+    pub unsellable: i64,
     /// Held by reservations that have not lapsed.
     pub reserved: i64,
-    /// Value of what is on hand.
+    /// Held by confirmed reservations.
+    pub allocated: i64,
+    /// Of reserved and allocated: waits for stock.
+    pub waiting: i64,
+    /// Expected from suppliers.
+    pub incoming: i64,
+    /// Not promised.
+    pub safety: i64,
+    /// Posted for this place; the value of a pool is the sum over its places.
     pub value: i64,
 }
 
 impl StockAtLocation {
-    /// On hand less reserved.
+    /// Sellable on hand less reserved, allocated and safety stock.
     #[must_use]
     pub const fn available(&self) -> i64 {
-        self.on_hand.saturating_sub(self.reserved)
+        self.on_hand
+            .saturating_sub(self.unsellable)
+            .saturating_sub(self.reserved)
+            .saturating_sub(self.allocated)
+            .saturating_sub(self.safety)
     }
 }
 

@@ -5,11 +5,13 @@ use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use ledger_core::domain::amount::share;
 use ledger_core::domain::event::Recorded;
 use ledger_core::domain::id::TenantId;
 use ledger_core::domain::state::Ledger;
 use ledger_core::store::read::{self, Stored};
 use ledger_core::view::decimal;
+use projector::view::Tables;
 use sqlx::postgres::PgPool;
 
 use super::connect::{self, Urls};
@@ -40,6 +42,12 @@ enum What {
     /// Quantity and value per item and location as CSV.
     #[command(after_help = "Example:\n  ledgerd export --tenant acme stock > stock.csv")]
     Stock,
+    /// Cost pools with their layers as CSV.
+    #[command(after_help = "Example:\n  ledgerd export --tenant acme valuation > valuation.csv")]
+    Valuation,
+    /// Every movement with running quantity and value as CSV: the stock cards, in the order of the log.
+    #[command(after_help = "Example:\n  ledgerd export --tenant acme cards > cards.csv")]
+    Cards,
     /// Debits, credits and balance per account as CSV.
     #[command(after_help = "Example:\n  ledgerd export --tenant acme balances > balances.csv")]
     Balances,
@@ -51,6 +59,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let done = match args.what {
         What::Events { after } => events(&pool, tenant, after).await,
         What::Stock => stock(&fold(&pool, tenant).await?),
+        What::Valuation => valuation(&fold(&pool, tenant).await?),
+        What::Cards => cards(&pool, tenant).await,
         What::Balances => balances(&fold(&pool, tenant).await?),
     };
     match done {
@@ -111,22 +121,116 @@ pub(super) async fn fold(pool: &PgPool, tenant: TenantId) -> Result<Ledger> {
     }
 }
 
+/// Quantities in every state, per item and place.
 fn stock(ledger: &Ledger) -> Result<()> {
     let mut out = csv::Writer::from_writer(std::io::stdout().lock());
-    out.write_record(["sku", "location", "on_hand", "reserved", "value"])?;
+    out.write_record([
+        "sku",
+        "location",
+        "on_hand",
+        "sellable",
+        "reserved",
+        "allocated",
+        "available",
+        "backordered",
+        "incoming",
+        "value",
+    ])?;
     for item in ledger.items() {
-        for (at, b) in &item.balances {
-            let location = usize::try_from(*at).ok().and_then(|at| ledger.locations().get(at));
-            let location = location.map_or("", |l| l.definition.code.as_str());
-            let scale = item.definition.scale;
-            let (sku, location) = (plain(item.definition.sku.as_str()), plain(location));
-            out.write_record([
-                sku,
-                location,
-                decimal(b.on_hand, scale),
-                decimal(b.reserved, scale),
-                decimal(b.value, ledger.money()),
-            ])?;
+        let (scale, sku) = (item.definition.scale, plain(item.definition.sku.as_str()));
+        for (at, b) in &item.bins {
+            let pool = item.pool(ledger.pool_key(item, *at));
+            // Of a place, its share of its cost pool; `valuation` has the pools themselves.
+            let value = pool.and_then(|p| if p.quantity == 0 { Some(0) } else { share(p.value, b.on_hand, p.quantity) });
+            let quantities = [b.on_hand, b.sellable(), b.reserved, b.allocated, b.available(), b.waiting, b.incoming];
+            let record = [sku.clone(), place(ledger, *at)].into_iter().chain(quantities.map(|n| decimal(n, scale)));
+            out.write_record(record.chain([decimal(value.unwrap_or(0), ledger.money())]))?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// A location's code; empty for the tenant's one cost pool.
+fn place(ledger: &Ledger, at: u32) -> String {
+    let location = usize::try_from(at).ok().and_then(|at| ledger.locations().get(at));
+    plain(location.map_or("", |l| l.definition.code.as_str()))
+}
+
+/// Cost pools with their layers: a row per layer, or one for a pool that keeps none.
+fn valuation(ledger: &Ledger) -> Result<()> {
+    let mut out = csv::Writer::from_writer(std::io::stdout().lock());
+    out.write_record(["sku", "method", "pool", "layer", "lot", "quantity", "value"])?;
+    let money = ledger.money();
+    for item in ledger.items() {
+        let definition = &item.definition;
+        let (sku, scale) = (plain(definition.sku.as_str()), definition.scale);
+        let method = serde_json::to_value(definition.method)?;
+        let method = method.as_str().unwrap_or_default().to_owned();
+        for (key, pool) in item.pools.iter().filter(|(_, p)| p.quantity != 0 || p.value != 0) {
+            let head = [sku.clone(), method.clone(), place(ledger, *key)];
+            let row = |layer: String, lot: String, quantity, value| {
+                let tail = [layer, lot, decimal(quantity, scale), decimal(value, money)];
+                head.clone().into_iter().chain(tail)
+            };
+            if pool.layers.is_empty() {
+                out.write_record(row(String::new(), String::new(), pool.quantity, pool.value))?;
+            }
+            for l in &pool.layers {
+                let lot = item.lot_at(l.lot).map_or(String::new(), |lot| plain(lot.code.as_str()));
+                out.write_record(row(l.number.to_string(), lot, l.quantity, l.value))?;
+            }
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// Every movement, in the order of the log, with what was there afterwards.
+async fn cards(pool: &PgPool, tenant: TenantId) -> Result<()> {
+    let mut out = csv::Writer::from_writer(std::io::stdout().lock());
+    out.write_record([
+        "position",
+        "line",
+        "type",
+        "sku",
+        "location",
+        "lot",
+        "status",
+        "effective_at",
+        "recorded_at",
+        "quantity",
+        "value",
+        "on_hand_after",
+        "value_after",
+        "reference",
+        "reason",
+    ])?;
+    let (mut tables, mut last) = (Tables::default(), 0);
+    loop {
+        let page = read::page(pool, tenant, last, PAGE_EVENTS).await?;
+        let Some(newest) = page.last() else { break };
+        last = newest.recorded.position;
+        for stored in &page {
+            tables.fold(&stored.recorded)?;
+            let what = stored.recorded.fact.event.type_name();
+            for c in tables.cards.drain(..) {
+                out.write_record([
+                    c.position.to_string(),
+                    c.line.to_string(),
+                    what.to_owned(),
+                    plain(c.sku.as_str()),
+                    plain(c.location.as_str()),
+                    c.lot.map_or(String::new(), |lot| plain(lot.as_str())),
+                    c.status.as_str().to_owned(),
+                    c.effective_at.to_string(),
+                    c.recorded_at.to_string(),
+                    decimal(c.quantity, c.scale),
+                    decimal(c.value, c.money),
+                    decimal(c.on_hand_after, c.scale),
+                    decimal(c.value_after, c.money),
+                    c.reference.map_or(String::new(), |t| plain(t.as_str())),
+                    c.reason.map_or(String::new(), |t| plain(t.as_str())),
+                ])?;
+            }
         }
     }
     Ok(out.flush()?)

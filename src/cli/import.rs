@@ -14,9 +14,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger_core::domain::command::{Action, Command, Context};
-use ledger_core::domain::decider::{Undecided, handle};
-use ledger_core::domain::id::{CommandId, TenantId, Text, digest16};
+use ledger_core::domain::decider::{Undecided, goods_named, handle};
+use ledger_core::domain::event::Subject;
+use ledger_core::domain::id::{CommandId, Position, TenantId, Text, digest16};
 use ledger_core::domain::rejection::Refusal;
+use ledger_core::domain::state::Ledger;
 use ledger_core::pipeline::{self, Outcome};
 use ledger_core::store::read;
 use serde_json::{Map, Value};
@@ -27,6 +29,8 @@ use super::output;
 
 /// Rows sent together.
 const CHUNK_ROWS: usize = 1_000;
+/// Later events of one movement's goods that a dry run reads.
+const GOODS_EVENTS_MAX: i64 = 65_536;
 /// Bytes of one row: far more than any command needs.
 const ROW_BYTES_MAX: usize = 1 << 20;
 
@@ -177,7 +181,12 @@ async fn dry_run(pool: &PgPool, tenant: TenantId, rows: Vec<Row>, report: &mut R
     for row in rows {
         bar.inc(1);
         let outcome = match row.command {
-            Ok(command) => handle(&mut ledger, &command, now),
+            Ok(command) => {
+                for position in command.steps.iter().filter_map(goods_named) {
+                    read_goods(pool, tenant, &mut ledger, position).await?;
+                }
+                handle(&mut ledger, &command, now)
+            }
             Err(error) => {
                 summary.refused += 1;
                 report.refused(row.number, &serde_json::json!({"code": "malformed", "detail": format!("{error:#}")}))?;
@@ -196,6 +205,18 @@ async fn dry_run(pool: &PgPool, tenant: TenantId, rows: Vec<Row>, report: &mut R
         ledger.commit();
     }
     Ok(summary)
+}
+
+/// An earlier event that a row names, as the pipeline reads it. What the dry run itself decided has no place in the log.
+async fn read_goods(pool: &PgPool, tenant: TenantId, ledger: &mut Ledger, position: Position) -> Result<()> {
+    if position < 1 || ledger.goods(position).is_some() {
+        return Ok(());
+    }
+    let event = read::page(pool, tenant, position - 1, 1).await?.into_iter().map(|s| s.recorded).find(|r| r.position == position);
+    let later = read::stream(pool, tenant, &Subject::Goods(position).to_string(), 0, GOODS_EVENTS_MAX).await?;
+    let later: Vec<_> = later.into_iter().map(|s| s.recorded).collect();
+    ledger.absorb_goods(position, event.as_ref(), &later);
+    Ok(())
 }
 
 fn read_rows(path: &Path) -> Result<Vec<Row>> {
@@ -239,7 +260,9 @@ fn ndjson_rows(bytes: &[u8]) -> Result<Vec<Result<Value>>> {
 }
 
 /// Fields that are not texts in JSON.
-const INTEGERS: [&str; 3] = ["scale", "ttl_seconds", "expected_version"];
+const INTEGERS: [&str; 9] = ["scale", "ttl_seconds", "expected_version", "x", "y", "original", "receipt", "line", "priority"];
+/// Fields that are lists of texts in JSON; a cell holds them with `|` between.
+const LISTS: [&str; 2] = ["serials", "locations"];
 
 fn csv_rows(bytes: &[u8]) -> Result<Vec<Result<Value>>> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
@@ -249,7 +272,8 @@ fn csv_rows(bytes: &[u8]) -> Result<Vec<Result<Value>>> {
         let mut object = Map::new();
         for (field, text) in heading.iter().zip(record?.iter()).filter(|(_, text)| !text.is_empty()) {
             let value = match field {
-                _ if INTEGERS.contains(&field) => Value::from(text.parse::<u64>().with_context(|| format!("{field}: {text}"))?),
+                _ if INTEGERS.contains(&field) => Value::from(text.parse::<i64>().with_context(|| format!("{field}: {text}"))?),
+                _ if LISTS.contains(&field) => text.split('|').map(str::trim).map(Value::from).collect(),
                 "retired" => Value::from(text.parse::<bool>().with_context(|| format!("{field}: {text}"))?),
                 _ => Value::from(text),
             };

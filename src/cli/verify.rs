@@ -3,7 +3,7 @@
 //! **Shape**: rows → [`Replay`] (invariants, tree) and [`Tables`] (views) → compared with the head, the view tables at
 //! their cursor, and Redis. Exit code 3 and a report when anything differs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -205,21 +205,39 @@ fn compare_tables(folded: &Tables, stored: &Tables, at: i64, findings: &mut Vec<
     compare("view_account_balance", &folded.balances, &stored.balances, at, findings);
     compare("view_reservation", &folded.reservations, &stored.reservations, at, findings);
     compare("view_hold", &holds(folded), &holds(stored), at, findings);
+    compare("view_stock_cell", &cells(folded), &cells(stored), at, findings);
+    compare("view_lot", &folded.lots, &stored.lots, at, findings);
+    compare("view_serial", &on_hand(folded), &on_hand(stored), at, findings);
+    compare("view_document", &folded.documents, &stored.documents, at, findings);
     let cards = |t: &Tables| -> HashMap<_, _> { t.cards.iter().map(|c| ((c.position, c.line), c.clone())).collect() };
     compare("view_stock_card", &cards(folded), &cards(stored), at, findings);
 }
 
 fn flat(tables: &Tables) -> HashMap<(String, String), projector::view::Level> {
-    let level = |(sku, levels): (&ledger_core::domain::id::Sku, &std::collections::BTreeMap<_, _>)| {
+    let level = |(sku, levels): (&ledger_core::domain::id::Sku, &BTreeMap<_, _>)| {
         let sku = sku.to_string();
         levels
             .iter()
             .map(move |(location, level): (&ledger_core::domain::id::LocationCode, &projector::view::Level)| {
-                ((sku.clone(), location.to_string()), *level)
+                ((sku.clone(), location.to_string()), level.clone())
             })
             .collect::<Vec<_>>()
     };
     tables.levels.iter().flat_map(level).collect()
+}
+
+fn cells(tables: &Tables) -> HashMap<(String, projector::view::CellKey), i64> {
+    let of_sku = |(sku, cells): (&ledger_core::domain::id::Sku, &BTreeMap<projector::view::CellKey, i64>)| {
+        let sku = sku.to_string();
+        cells.iter().map(move |(key, units)| ((sku.clone(), key.clone()), *units)).collect::<Vec<_>>()
+    };
+    tables.cells.iter().flat_map(of_sku).collect()
+}
+
+/// Units that are there; the fold also knows those that left.
+fn on_hand(tables: &Tables) -> HashMap<(String, String), projector::view::Serial> {
+    let there = tables.serials.iter().filter_map(|((sku, serial), at)| Some((sku.to_string(), serial.to_string(), at.clone()?)));
+    there.map(|(sku, serial, at)| ((sku, serial), at)).collect()
 }
 
 fn holds(tables: &Tables) -> HashMap<String, BTreeSet<(i64, String, i32)>> {

@@ -119,7 +119,15 @@ async fn import_is_tried_dry_resumed_and_reported_and_export_shows_it() {
     let report = std::fs::read_to_string(dir.join("rows.csv.refused.ndjson")).unwrap();
     assert!(report.contains(r#""row":4"#) && report.contains("unknown_location") && report.contains(r#""row":5"#), "{report}");
     let (code, stock, _) = world.ledgerd_any(&["export", "--tenant", "books", "stock"]);
-    assert_eq!((code, stock.as_str()), (0, "sku,location,on_hand,reserved,value\n'=TEA,MAIN,1.250,0.000,5.00\n"));
+    let heading = "sku,location,on_hand,sellable,reserved,allocated,available,backordered,incoming,value";
+    let row = "'=TEA,MAIN,1.250,1.250,0.000,0.000,1.250,0.000,0.000,5.00";
+    assert_eq!((code, stock), (0, format!("{heading}\n{row}\n")));
+    let (code, valuation, _) = world.ledgerd_any(&["export", "--tenant", "books", "valuation"]);
+    let row = "'=TEA,moving_average,MAIN,,,1.250,5.00";
+    assert_eq!((code, valuation), (0, format!("sku,method,pool,layer,lot,quantity,value\n{row}\n")));
+    let (code, cards, _) = world.ledgerd_any(&["export", "--tenant", "books", "cards"]);
+    let (code, lines): (i32, Vec<&str>) = (code, cards.lines().collect());
+    assert!(code == 0 && lines.len() == 2 && lines[1].contains("stock_received,'=TEA,MAIN,,sellable"), "{cards}");
     let (code, events, _) = world.ledgerd_any(&["export", "--tenant", "books", "events"]);
     let last: serde_json::Value = serde_json::from_str(events.lines().last().unwrap()).unwrap();
     assert_eq!((code, &last["type"], &last["data"]["value"]), (0, &json!("stock_received"), &json!("5.00")));
@@ -139,20 +147,44 @@ async fn doctor_says_what_is_well_and_what_is_not() {
     assert_eq!(world.ledgerd_any(&["no-such-verb"]).0, 2);
 }
 
+/// A plant's year, whole: every movement through HTTP, and every item-day asked for as of then.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_item_day_of_a_plant_is_answered_as_of_then() {
+    let Some((data, program)) = real_input() else { return };
+    let world = World::start(Parts::DatabaseAndRedis).await;
+    let node = world.node().await;
+    let tenant = world.tenant("plant");
+    let output = Command::new(&program)
+        .args(["--url", &node.url, "--key", &tenant.key, "--data-dir", data.to_str().unwrap()])
+        .args(["plant", "--mode", "stated"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("all figures tie") && said.contains("value at the end of every item-day"), "{said}");
+    world.verify_clean(&tenant.code);
+}
+
+/// The data and the program that plays it; `None` where there is no data.
+fn real_input() -> Option<(std::path::PathBuf, std::path::PathBuf)> {
+    let data = std::env::var("LEDGER_DATA_DIR").unwrap_or_else(|_| "../shared/data".to_owned());
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join(data);
+    if !data.join("online_retail.csv.zst").exists() {
+        println!("no data in {}: not checked here", data.display());
+        return None;
+    }
+    let program = Path::new(LEDGERD).with_file_name("examples").join("real_input");
+    assert!(program.exists(), "no {}: `cargo build --release --example real_input` makes it", program.display());
+    Some((data, program))
+}
+
 /// A slice of a real retailer's books, both methods, through HTTP with repeated requests. The whole of them is checked by
 /// the same program by hand.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slice_of_real_books_ties() {
-    let data = std::env::var("LEDGER_DATA_DIR").unwrap_or_else(|_| "../shared/data".to_owned());
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join(data);
-    if !data.join("online_retail.csv.zst").exists() {
-        println!("no data in {}: the slice is not checked here", data.display());
-        return;
-    }
+    let Some((data, program)) = real_input() else { return };
     let world = World::start(Parts::DatabaseAndRedis).await;
     let node = world.node().await;
-    let program = Path::new(LEDGERD).with_file_name("examples").join("real_input");
-    assert!(program.exists(), "no {}: `cargo build --release --example real_input` makes it", program.display());
     for method in ["moving_average", "fifo"] {
         let tenant = world.tenant(&format!("retail-{}", method.replace('_', "-")));
         let output = Command::new(&program)

@@ -227,11 +227,20 @@ async fn bad_input_gets_a_clear_answer_and_changes_nothing() {
         .header("content-type", "text/plain")
         .body("{}");
     assert_eq!(c.send(text).await.status, 415);
-    let large = c
-        .request(Method::POST, "/v1/stock/receipts")
-        .header("idempotency-key", fresh_key())
-        .header("content-type", "application/json");
-    assert_eq!(c.send(large.body(vec![b' '; 10 << 20])).await.status, 413);
+    let large = || {
+        let request = c.request(Method::POST, "/v1/stock/receipts").header("idempotency-key", fresh_key());
+        c.send(request.header("content-type", "application/json").body(vec![b' '; 10 << 20]))
+    };
+    // The server answers without reading it all. A client still writing may find the connection closed before it reads
+    // the answer, and then asks again.
+    let mut status = 0;
+    for _ in 0..10 {
+        status = large().await.status;
+        if status != 0 {
+            break;
+        }
+    }
+    assert_eq!(status, 413);
     assert_eq!(c.send(c.request(Method::DELETE, "/v1/stock/receipts")).await.status, 405);
     for bad in ["", "lk_1_x_y", "Basic abc", "lk_999_abc_def"] {
         let stranger = Client::new(&node.url, bad);

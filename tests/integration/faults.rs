@@ -329,7 +329,7 @@ async fn what_is_changed_by_hand_is_found_and_named() {
         .await
         .unwrap();
     let mut redis = redis::Client::open(world.redis_url.as_deref().unwrap()).unwrap().get_connection().unwrap();
-    let key = format!("ledger:{{{}}}:stock:X", tenant.number);
+    let key = format!("ledger:{{{}}}:levels:X", tenant.number);
     let held: String = redis::cmd("GET").arg(&key).query(&mut redis).unwrap();
     redis::cmd("SET").arg(&key).arg(held.replace("\"on_hand\":79", "\"on_hand\":80")).query::<()>(&mut redis).unwrap();
     let (code, report) = world.verify("audit");

@@ -17,4 +17,6 @@ mod cli;
 mod commands;
 mod faults;
 mod golden;
+mod peers;
+mod stock;
 mod tidy;

@@ -29,7 +29,7 @@ fn code(text: &str) -> String {
 #[test]
 fn the_domain_reads_no_clock_socket_file_or_chance_and_has_no_floats() {
     for (path, text) in sources("ledger-core/src/domain") {
-        if path.ends_with("tests.rs") {
+        if path.ends_with("tests.rs") || path.components().any(|c| c.as_os_str() == "tests") {
             continue;
         }
         let code = code(&text);
@@ -106,7 +106,10 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn the_schema_can_be_distributed_by_tenant() {
     let schema: String = sources("migrations").into_iter().map(|(_, text)| text.to_lowercase()).collect();
-    for word in ["serial", "generated ", "create trigger", "create sequence", "nextval"] {
+    // A type stands after a column's name; a column may well be called `serial`.
+    let types = schema.lines().filter_map(|line| line.split_whitespace().nth(1));
+    assert_eq!(types.filter(|t| t.trim_end_matches(',').ends_with("serial")).collect::<Vec<_>>(), Vec::<&str>::new());
+    for word in ["generated ", "create trigger", "create sequence", "nextval"] {
         assert!(!schema.contains(word), "{word}");
     }
     let tables = schema.split("create table ").skip(1);

@@ -40,6 +40,17 @@ impl<'a> Ledger<'a> {
         futures::stream::iter(reads).buffer_unordered(self.at_once).try_collect().await
     }
 
+    /// On hand and value of items at a place as of the end of days (UTC), by `item date`.
+    pub(crate) async fn stock_as_of(self, asked: &[(&str, &str)], location: &str) -> Result<BTreeMap<String, Stock>> {
+        let reads = asked.iter().map(|(sku, date)| async move {
+            let path = format!("/v1/stock/{}/{}?as_of={date}T23:59:59.999999Z", segment(sku), segment(location));
+            let body = self.client.read(&path, self.position).await?;
+            let stock = Stock { quantity: decimal(&body, "on_hand")?, value: decimal(&body, "value")? };
+            Ok((format!("{sku} {date}"), stock))
+        });
+        futures::stream::iter(reads).buffer_unordered(self.at_once).try_collect().await
+    }
+
     /// Debits less credits of each account.
     pub(crate) async fn balances(self, accounts: impl Iterator<Item = String>) -> Result<BTreeMap<String, Decimal>> {
         let reads = accounts.map(|account| async move {

@@ -1,21 +1,23 @@
-//! Items, locations, accounts and posting rules.
+//! Items, locations, stock policies, accounts and posting rules.
 
 use axum::extract::State;
 use axum::response::Response;
-use ledger_core::domain::catalogue::command::{DefineAccount, DefineItem, DefineLocation, DefinePostingRule, MovementKind};
+use ledger_core::domain::catalogue::command::{
+    DefineAccount, DefineItem, DefineLocation, DefinePostingRule, DefineStockPolicy, MovementKind,
+};
 use ledger_core::domain::id::{AccountCode, LocationCode, PostingClass, Sku};
 use serde::Deserialize;
 
 use super::{Body, Caller, fill, mismatch, submit};
-use crate::openapi::{AccountResult, CommandAnswers, CommandHeaders, ItemResult, LocationResult, RuleResult};
+use crate::openapi::{AccountResult, CommandAnswers, CommandHeaders, ItemResult, LocationResult, PolicyResult, RuleResult};
 use crate::path::Named;
 use crate::problem::Problem;
 use crate::state::Api;
 
 /// Defines an item or changes it
 ///
-/// The whole definition; the same one again changes nothing. Scale, method and posting class are fixed while there is
-/// stock or a hold.
+/// The whole definition; the same one again changes nothing. Scale, tracking, pool and posting class are fixed while there
+/// is stock or a hold. A new method takes the stock over at its present value; the way to `standard` posts the difference.
 #[utoipa::path(put, path = "/v1/items/{sku}", tag = "Catalogue",
     params(("sku" = Sku, Path, description = "The item"), CommandHeaders), request_body = DefineItem, responses(CommandAnswers<ItemResult>))]
 pub(crate) async fn put_item(
@@ -30,7 +32,8 @@ pub(crate) async fn put_item(
 
 /// Defines a location or changes it
 ///
-/// The whole definition; the same one again changes nothing.
+/// The whole definition; the same one again changes nothing. With a parent it is inside of that one: what lies under one
+/// topmost location is a warehouse, and a location with stock stays in its own.
 #[utoipa::path(put, path = "/v1/locations/{code}", tag = "Catalogue",
     params(("code" = LocationCode, Path, description = "The location"), CommandHeaders),
     request_body = DefineLocation, responses(CommandAnswers<LocationResult>))]
@@ -41,6 +44,24 @@ pub(crate) async fn put_location(
     mut body: Body<DefineLocation>,
 ) -> Result<Response, Problem> {
     fill(&mut body.value.code, code)?;
+    submit(&api, caller, body.value).await
+}
+
+/// Defines a stock policy
+///
+/// How much of an item at a location is kept back, and whether more may be promised than there is. The whole definition;
+/// the same one again changes nothing.
+#[utoipa::path(put, path = "/v1/stock/{sku}/{location}/policy", tag = "Catalogue",
+    params(("sku" = Sku, Path, description = "The item"), ("location" = LocationCode, Path, description = "Where"), CommandHeaders),
+    request_body = DefineStockPolicy, responses(CommandAnswers<PolicyResult>))]
+pub(crate) async fn put_stock_policy(
+    State(api): State<Api>,
+    caller: Caller,
+    Named((sku, location)): Named<(Sku, LocationCode)>,
+    mut body: Body<DefineStockPolicy>,
+) -> Result<Response, Problem> {
+    fill(&mut body.value.sku, sku)?;
+    fill(&mut body.value.location, location)?;
     submit(&api, caller, body.value).await
 }
 

@@ -1,8 +1,8 @@
 //! One command among several: `{"type": "receive", …}` in a transaction, with an `id` of its own in a batch.
 //!
-//! Here `id` is the command's (its idempotency key) in a batch, so a reservation is named `reservation` and an entry
-//! `entry`. In a transaction, where commands have no id, `id` still names the reservation or entry, as in the single
-//! commands.
+//! Here `id` is the command's (its idempotency key) in a batch, so a reservation is named `reservation`, an entry `entry`,
+//! and so are transfers, counts and expectations. In a transaction, where commands have no id, `id` still names them, as
+//! in the single commands.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -86,19 +86,37 @@ pub(crate) fn named(word: &str) -> &'static [&'static str] {
         "define_item" => &["sku"],
         "define_location" | "define_account" => &["code"],
         "define_posting_rule" => &["movement", "class"],
-        "extend_reservation" | "release_reservation" | "commit_reservation" => &["reservation"],
+        "define_stock_policy" => &["sku", "location"],
+        "cancel_expectation" => &["expectation"],
+        "dispatch_transfer" | "receive_transfer" | "cancel_transfer" => &["transfer"],
+        "record_count" | "post_count" | "cancel_count" => &["count"],
+        "extend_reservation"
+        | "release_reservation"
+        | "commit_reservation"
+        | "change_reservation"
+        | "reduce_reservation"
+        | "move_reservation"
+        | "confirm_reservation" => &["reservation"],
         "reverse_entry" => &["entry"],
         _named_by_serde => &[],
     }
 }
 
 mod ledger_core_types {
-    pub(super) use ledger_core::domain::catalogue::command::{DefineAccount, DefineItem, DefineLocation, DefinePostingRule};
+    pub(super) use ledger_core::domain::catalogue::command::{
+        DefineAccount, DefineItem, DefineLocation, DefinePostingRule, DefineStockPolicy,
+    };
+    pub(super) use ledger_core::domain::count::command::{CancelCount, OpenCount, PostCount, RecordCount};
     pub(super) use ledger_core::domain::journal::command::{PostEntry, ReverseEntry};
     pub(super) use ledger_core::domain::reservation::command::{
-        CommitReservation, ExtendReservation, ReleaseReservation, Reserve,
+        ChangeReservation, CommitReservation, ConfirmReservation, ExtendReservation, MoveReservation, ReduceReservation,
+        ReleaseReservation, Reserve,
     };
-    pub(super) use ledger_core::domain::stock::command::{Adjust, Issue, Receive, Return, Revalue, Transfer};
+    pub(super) use ledger_core::domain::stock::command::{
+        AddCost, Adjust, Assemble, CancelExpectation, ChangeStatus, Disassemble, Expect, Issue, Receive, Return,
+        ReturnToSupplier, Revalue, Scrap, Transfer,
+    };
+    pub(super) use ledger_core::domain::transfer::command::{CancelTransfer, DispatchTransfer, ReceiveTransfer};
 }
 
 words! {
@@ -106,16 +124,36 @@ words! {
     "define_location" => DefineLocation;
     "define_account" => DefineAccount;
     "define_posting_rule" => DefinePostingRule;
+    "define_stock_policy" => DefineStockPolicy;
     "receive" => Receive;
     "issue" => Issue;
     "return" => Return;
     "adjust" => Adjust;
     "revalue" => Revalue;
     "transfer" => Transfer;
+    "return_to_supplier" => ReturnToSupplier;
+    "change_status" => ChangeStatus;
+    "scrap" => Scrap;
+    "assemble" => Assemble;
+    "disassemble" => Disassemble;
+    "add_cost" => AddCost;
+    "expect" => Expect, "expectation" for "id";
+    "cancel_expectation" => CancelExpectation, "expectation" for "id";
+    "dispatch_transfer" => DispatchTransfer, "transfer" for "id";
+    "receive_transfer" => ReceiveTransfer, "transfer" for "id";
+    "cancel_transfer" => CancelTransfer, "transfer" for "id";
+    "open_count" => OpenCount, "count" for "id";
+    "record_count" => RecordCount, "count" for "id";
+    "post_count" => PostCount, "count" for "id";
+    "cancel_count" => CancelCount, "count" for "id";
     "reserve" => Reserve, "reservation" for "id";
     "extend_reservation" => ExtendReservation, "reservation" for "id";
     "release_reservation" => ReleaseReservation, "reservation" for "id";
     "commit_reservation" => CommitReservation, "reservation" for "id";
+    "change_reservation" => ChangeReservation, "reservation" for "id";
+    "reduce_reservation" => ReduceReservation, "reservation" for "id";
+    "move_reservation" => MoveReservation, "reservation" for "id";
+    "confirm_reservation" => ConfirmReservation, "reservation" for "id";
     "post_entry" => PostEntry, "entry" for "id";
     "reverse_entry" => ReverseEntry, "entry" for "id";
 }
@@ -288,6 +326,45 @@ mod tests {
         assert_eq!(read(r#"{"id":"k1","type":"release_reservation"}"#, Place::Batch).unwrap_err().pointer, "/reservation");
         // Both names of one field are that field twice.
         assert!(read(r#"{"type":"release_reservation","id":"r1","reservation":"r2"}"#, Place::Transaction).is_err());
+    }
+
+    /// The least that makes each element of a batch a command, with the name a path would give it first.
+    const LEAST: &[(&str, &str, &str)] = &[
+        ("define_stock_policy", r#""sku":"A","#, r#""location":"L""#),
+        ("return_to_supplier", "", r#""sku":"A","location":"L","quantity":"1""#),
+        ("change_status", "", r#""sku":"A","location":"L","quantity":"1","to":"damaged""#),
+        ("scrap", "", r#""sku":"A","location":"L","quantity":"1""#),
+        ("assemble", "", r#""sku":"A","location":"L","quantity":"1""#),
+        ("disassemble", "", r#""sku":"A","location":"L","quantity":"1""#),
+        ("add_cost", "", r#""receipt":7,"amount":"1""#),
+        ("expect", "", r#""sku":"A","location":"L","quantity":"1","due_at":"2030-01-01T00:00:00Z""#),
+        ("cancel_expectation", r#""expectation":"e","#, r#""reason":"x""#),
+        ("dispatch_transfer", r#""transfer":"t","#, r#""from":"L","to":"M","lines":[{"sku":"A","quantity":"1"}]"#),
+        ("receive_transfer", r#""transfer":"t","#, r#""lines":[{"line":0,"quantity":"1","damaged":"1"}],"is_final":true"#),
+        ("cancel_transfer", r#""transfer":"t","#, r#""reason":"x""#),
+        ("open_count", "", r#""location":"L""#),
+        ("record_count", r#""count":"c","#, r#""lines":[{"sku":"A","counted":"1"}]"#),
+        ("post_count", r#""count":"c","#, r#""reason":"x""#),
+        ("cancel_count", r#""count":"c","#, r#""reason":"x""#),
+        ("change_reservation", r#""reservation":"r","#, r#""lines":[{"line":0,"quantity":"1"}]"#),
+        ("reduce_reservation", r#""reservation":"r","#, r#""lines":[{"line":0,"quantity":"1"}]"#),
+        ("move_reservation", r#""reservation":"r","#, r#""line":0,"to":"M""#),
+        ("confirm_reservation", r#""reservation":"r","#, r#""owner":"o""#),
+    ];
+
+    #[test]
+    fn every_word_means_the_action_of_that_name() {
+        for (word, name, rest) in LEAST {
+            let text = format!(r#"{{"id":"k","type":"{word}",{name}{rest}}}"#);
+            let action = read(&text, Place::Batch).unwrap_or_else(|flaw| panic!("{text}: {}", flaw.detail));
+            assert_eq!(serde_json::to_value(action).unwrap()["type"], *word);
+            let Some(pointer) = named(word).first().map(|field| format!("/{field}")) else { continue };
+            let text = format!(r#"{{"id":"k","type":"{word}",{rest}}}"#);
+            assert_eq!(read(&text, Place::Batch).unwrap_err().pointer, pointer, "{text}");
+        }
+        // Both of its names are needed.
+        let text = r#"{"id":"k","type":"define_stock_policy","sku":"A"}"#;
+        assert_eq!(read(text, Place::Batch).unwrap_err().pointer, "/location");
     }
 
     #[test]

@@ -1,13 +1,20 @@
 //! `result`: what a command's events mean to the caller. A function of the events and of nothing else.
 
-use ledger_core::domain::amount::Number;
-use ledger_core::domain::event::{Event, Recorded};
-use ledger_core::domain::reservation::event::{HeldLine, ReservationCommitted};
-use ledger_core::domain::stock::event::{Movement, StockTransferred};
-use serde::Serialize;
-use serde::ser::{SerializeSeq, SerializeStruct, Serializer};
+mod count;
+mod reservation;
+mod stock;
+mod transfer;
 
-use super::answer::{Displayed, Form};
+use ledger_core::domain::event::{Event, Recorded};
+use ledger_core::domain::stock::event::Movement;
+use serde::Serialize;
+use serde::ser::{SerializeSeq, Serializer};
+
+use self::count::Count;
+use self::reservation::Reservation;
+use self::stock::{CostAdded, Expectation, Kit, Moved, StandardCost, StatusChanged, Transferred};
+use self::transfer::Transfer;
+use super::answer::Form;
 
 /// One object, or one per event.
 #[derive(Debug)]
@@ -18,25 +25,33 @@ pub(super) struct Result<'a> {
 
 impl Serialize for Result<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        match (self.form, self.events) {
-            (Form::Transaction, events) => {
-                let mut list = serializer.serialize_seq(Some(events.len()))?;
-                for recorded in events {
+        match (self.form, main_event(self.events)) {
+            (Form::Transaction, _) => {
+                let mut list = serializer.serialize_seq(Some(self.events.len()))?;
+                for recorded in self.events {
                     list.serialize_element(&One { event: &recorded.fact.event, settled: None })?;
                 }
                 list.end()
             }
-            (Form::Single, []) => serializer.serialize_none(),
-            // What follows the first event of one action is the settlement it caused.
-            (Form::Single, [first, rest @ ..]) => {
-                let settled = rest.iter().find_map(|recorded| match &recorded.fact.event {
+            (Form::Single, None) => serializer.serialize_none(),
+            (Form::Single, Some((main, before))) => {
+                let settled = before.iter().find_map(|recorded| match &recorded.fact.event {
                     Event::StockSettled(movement) => Some(movement),
                     _another => None,
                 });
-                One { event: &first.fact.event, settled }.serialize(serializer)
+                One { event: &main.fact.event, settled }.serialize(serializer)
             }
         }
     }
+}
+
+/// The event of the one action itself, with those before it. What has to be so first comes first in the log: a
+/// settlement below zero, an own hold that is replaced, stock brought to its standard value. What comes after is of
+/// others: backorders that the action's stock fills.
+fn main_event(events: &[Recorded]) -> Option<(&Recorded, &[Recorded])> {
+    let is_own = |recorded: &Recorded| !matches!(recorded.fact.event, Event::ReservationFilled(_));
+    let (before, from_main) = events.split_at(events.iter().rposition(is_own)?);
+    Some((from_main.first()?, before))
 }
 
 struct One<'a> {
@@ -55,125 +70,56 @@ impl Serialize for One<'_> {
             | Event::AccountOpened(_)
             | Event::AccountChanged(_)
             | Event::PostingRuleDefined(_)
+            | Event::StockPolicyDefined(_)
             | Event::JournalEntryPosted(_)
             | Event::JournalEntryReversed(_) => self.event.serialize(serializer),
             Event::StockReceived(m)
             | Event::StockIssued(m)
             | Event::StockReturned(m)
+            | Event::StockReturnedToSupplier(m)
             | Event::StockAdjusted(m)
+            | Event::StockScrapped(m)
             | Event::StockRevalued(m)
-            | Event::StockSettled(m) => moved(m, self.settled, serializer),
-            Event::StockTransferred(t) => transferred(t, self.settled, serializer),
-            Event::ReservationOpened(e) => {
-                let mut s = serializer.serialize_struct("Reservation", 5)?;
-                s.serialize_field("id", &e.id)?;
-                s.serialize_field("status", "held")?;
-                match &e.owner {
-                    Some(owner) => s.serialize_field("owner", owner)?,
-                    None => s.skip_field("owner")?,
-                }
-                s.serialize_field("expires_at", &Displayed(e.expires_at))?;
-                s.serialize_field("lines", &e.lines)?;
-                s.end()
-            }
-            Event::ReservationExtended(e) => {
-                let mut s = serializer.serialize_struct("Reservation", 3)?;
-                s.serialize_field("id", &e.id)?;
-                s.serialize_field("status", "held")?;
-                s.serialize_field("expires_at", &Displayed(e.expires_at))?;
-                s.end()
-            }
-            Event::ReservationReleased(e) => closed(&e.id, "released", &e.lines, serializer),
-            Event::ReservationExpired(e) => closed(&e.id, "expired", &e.lines, serializer),
-            Event::ReservationCommitted(e) => committed(e, serializer),
+            | Event::StockSettled(m) => Moved::new(m, self.settled).serialize(serializer),
+            Event::StockTransferred(t) => Transferred::new(t, self.settled).serialize(serializer),
+            Event::StockStatusChanged(t) => StatusChanged::from(t).serialize(serializer),
+            Event::StockAssembled(e) | Event::StockDisassembled(e) => Kit::from(e).serialize(serializer),
+            Event::StockCostAdded(e) => CostAdded::from(e).serialize(serializer),
+            Event::StandardCostChanged(e) => StandardCost::from(e).serialize(serializer),
+            Event::StockExpected(e) => Expectation::from(e).serialize(serializer),
+            Event::ExpectationCancelled(e) => Expectation::from(e).serialize(serializer),
+            Event::TransferDispatched(e) => Transfer::from(e).serialize(serializer),
+            Event::TransferReceived(e) => Transfer::from(e).serialize(serializer),
+            Event::TransferCancelled(e) => Transfer::from(e).serialize(serializer),
+            Event::CountOpened(e) => Count::from(e).serialize(serializer),
+            Event::CountRecorded(e) => Count::from(e).serialize(serializer),
+            Event::CountPosted(e) => Count::from(e).serialize(serializer),
+            Event::CountCancelled(e) => Count::from(e).serialize(serializer),
+            Event::ReservationOpened(e) => Reservation::from(e).serialize(serializer),
+            Event::ReservationExtended(e) => Reservation::from(e).serialize(serializer),
+            Event::ReservationReleased(e) => Reservation::with_lines(&e.id, "released", &e.lines).serialize(serializer),
+            Event::ReservationExpired(e) => Reservation::with_lines(&e.id, "expired", &e.lines).serialize(serializer),
+            Event::ReservationChanged(e) => Reservation::with_lines(&e.id, "changed", &e.lines).serialize(serializer),
+            Event::ReservationFilled(e) => Reservation::with_lines(&e.id, "filled", &e.lines).serialize(serializer),
+            Event::ReservationConfirmed(e) => Reservation::new(&e.id, "allocated").serialize(serializer),
+            Event::ReservationCommitted(e) => Reservation::from(e).serialize(serializer),
         }
     }
-}
-
-fn closed<S: Serializer>(
-    id: &ledger_core::domain::id::ReservationId,
-    status: &str,
-    lines: &[HeldLine],
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    let mut s = serializer.serialize_struct("Reservation", 3)?;
-    s.serialize_field("id", id)?;
-    s.serialize_field("status", status)?;
-    s.serialize_field("lines", lines)?;
-    s.end()
-}
-
-/// Quantity and value as they changed: below zero for what went out.
-fn moved<S: Serializer>(m: &Movement, settled: Option<&Movement>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    let mut s = serializer.serialize_struct("Moved", 5)?;
-    s.serialize_field("sku", &m.sku)?;
-    s.serialize_field("location", &m.location)?;
-    s.serialize_field("quantity", &Number::from_units(m.quantity, m.scale))?;
-    s.serialize_field("value", &Number::from_units(m.value, m.money))?;
-    match settled {
-        Some(m) => s.serialize_field("settlement", &Number::from_units(m.value, m.money))?,
-        None => s.skip_field("settlement")?,
-    }
-    s.end()
-}
-
-/// Quantity and value as they arrived.
-fn transferred<S: Serializer>(
-    t: &StockTransferred,
-    settled: Option<&Movement>,
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    let (from, to) = (&t.outgoing, &t.incoming);
-    let mut s = serializer.serialize_struct("Transferred", 6)?;
-    s.serialize_field("sku", &to.sku)?;
-    s.serialize_field("from", &from.location)?;
-    s.serialize_field("to", &to.location)?;
-    s.serialize_field("quantity", &Number::from_units(to.quantity, to.scale))?;
-    s.serialize_field("value", &Number::from_units(to.value, to.money))?;
-    match settled {
-        Some(m) => s.serialize_field("settlement", &Number::from_units(m.value, m.money))?,
-        None => s.skip_field("settlement")?,
-    }
-    s.end()
-}
-
-#[derive(Serialize)]
-struct Shipped<'a> {
-    sku: &'a ledger_core::domain::id::Sku,
-    location: &'a ledger_core::domain::id::LocationCode,
-    quantity: Number,
-    cost: Number,
-}
-
-impl<'a> From<&'a Movement> for Shipped<'a> {
-    fn from(m: &'a Movement) -> Self {
-        Self {
-            sku: &m.sku,
-            location: &m.location,
-            quantity: Number::from_units(m.quantity.saturating_neg(), m.scale),
-            cost: Number::from_units(m.value.saturating_neg(), m.money),
-        }
-    }
-}
-
-/// What was shipped, with its cost: both above zero, as a delivery note has them.
-fn committed<S: Serializer>(e: &ReservationCommitted, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    let lines: Vec<Shipped<'_>> = e.movements.iter().map(Shipped::from).collect();
-    let cost = e.movements.iter().fold(0_i64, |sum, m| sum.saturating_sub(m.value));
-    let money = e.movements.first().map_or(0, |m| m.money);
-    let mut s = serializer.serialize_struct("Reservation", 4)?;
-    s.serialize_field("id", &e.id)?;
-    s.serialize_field("status", "committed")?;
-    s.serialize_field("lines", &lines)?;
-    s.serialize_field("cost", &Number::from_units(cost, money))?;
-    s.end()
 }
 
 #[cfg(test)]
 mod tests {
-    use ledger_core::domain::event::{Fact, Note};
-    use ledger_core::domain::id::{LocationCode, ReservationId, Sku};
-    use ledger_core::domain::reservation::event::ReservationOpened;
+    use ledger_core::domain::allocation::{Choice, Strategy, VERSION};
+    use ledger_core::domain::catalogue::command::Backorder;
+    use ledger_core::domain::catalogue::event::StockPolicyDefined;
+    use ledger_core::domain::event::{Fact, Note, Posting};
+    use ledger_core::domain::id::{AccountCode, LocationCode, LotCode, ReservationId, Sku, Text};
+    use ledger_core::domain::rejection::Shortage;
+    use ledger_core::domain::reservation::event::{
+        HeldLine, ReservationClosed, ReservationCommitted, ReservationConfirmed, ReservationLines, ReservationOpened,
+    };
+    use ledger_core::domain::stock::event::{Detail, Origin, StockCostAdded, StockMoved, StockTransferred};
+    use ledger_core::domain::stock::status::StockStatus;
     use ledger_core::domain::time::Timestamp;
     use serde_json::json;
 
@@ -185,7 +131,7 @@ mod tests {
         Recorded { position, stream: position, stream_version: 1, recorded_at: Timestamp(0), fact }
     }
 
-    fn movement(quantity: i64, value: i64) -> Movement {
+    pub(super) fn movement(quantity: i64, value: i64) -> Movement {
         Movement {
             sku: Sku::parse("A").unwrap(),
             location: LocationCode::parse("L").unwrap(),
@@ -196,6 +142,31 @@ mod tests {
             postings: Vec::new(),
             layers: Vec::new(),
             provisional: None,
+            detail: None,
+        }
+    }
+
+    fn held(quantity: i64) -> HeldLine {
+        HeldLine {
+            sku: Sku::parse("A").unwrap(),
+            location: LocationCode::parse("L").unwrap(),
+            scale: 0,
+            quantity,
+            waiting: None,
+            lot: None,
+            kit: None,
+        }
+    }
+
+    fn opened(id: &ReservationId) -> ReservationOpened {
+        ReservationOpened {
+            id: id.clone(),
+            owner: None,
+            expires_at: Timestamp(1_000_000),
+            lines: vec![held(3)],
+            priority: None,
+            choice: None,
+            shortages: None,
         }
     }
 
@@ -203,16 +174,21 @@ mod tests {
         serde_json::to_value(Shown::new(9, events, form)).unwrap()
     }
 
+    fn result(events: impl IntoIterator<Item = Event>) -> serde_json::Value {
+        let events: Vec<Recorded> = (1..).zip(events).map(|(position, event)| recorded(position, event)).collect();
+        shown(&events, Form::Single)["result"].take()
+    }
+
     #[test]
     fn a_receipt_shows_what_it_settled() {
-        let events = [recorded(8, Event::StockReceived(movement(25, 1_050))), recorded(9, Event::StockSettled(movement(0, -3)))];
+        let events = [recorded(8, Event::StockSettled(movement(0, -3))), recorded(9, Event::StockReceived(movement(25, 1_050)))];
         assert_eq!(
             shown(&events, Form::Single),
             json!({
                 "position": 9,
                 "events": [
-                    {"type": "stock_received", "stream": "item-A", "version": 1, "position": 8},
-                    {"type": "stock_settled", "stream": "item-A", "version": 1, "position": 9},
+                    {"type": "stock_settled", "stream": "item-A", "version": 1, "position": 8},
+                    {"type": "stock_received", "stream": "item-A", "version": 1, "position": 9},
                 ],
                 "result": {"sku": "A", "location": "L", "quantity": "2.5", "value": "10.50", "settlement": "-0.03"},
             })
@@ -220,13 +196,23 @@ mod tests {
     }
 
     #[test]
+    fn backorders_that_are_filled_and_holds_that_are_replaced_are_not_the_result() {
+        let id = ReservationId::parse("r").unwrap();
+        let filled = || Event::ReservationFilled(ReservationLines { id: id.clone(), lines: vec![held(3)] });
+        let received =
+            result([Event::StockSettled(movement(0, -3)), Event::StockReceived(movement(25, 1_050)), filled(), filled()]);
+        assert_eq!(received, json!({"sku": "A", "location": "L", "quantity": "2.5", "value": "10.50", "settlement": "-0.03"}));
+        let own = ReservationId::parse("own").unwrap();
+        let replaced = Event::ReservationReleased(ReservationClosed { id: own, lines: vec![held(1)] });
+        assert_eq!(result([replaced, Event::ReservationOpened(opened(&id)), filled()])["id"], "r");
+    }
+
+    #[test]
     fn a_reservation_shows_its_lines_and_a_shipment_its_cost() {
         let id = ReservationId::parse("r").unwrap();
-        let lines =
-            vec![HeldLine { sku: Sku::parse("A").unwrap(), location: LocationCode::parse("L").unwrap(), scale: 0, quantity: 3 }];
-        let opened = ReservationOpened { id: id.clone(), owner: None, expires_at: Timestamp(1_000_000), lines };
-        let committed = ReservationCommitted { id, movements: vec![movement(-30, -100), movement(-10, -1)] };
-        let events = [recorded(1, Event::ReservationOpened(opened)), recorded(2, Event::ReservationCommitted(committed))];
+        let committed =
+            ReservationCommitted { id: id.clone(), movements: vec![movement(-30, -100), movement(-10, -1)], remaining: None };
+        let events = [recorded(1, Event::ReservationOpened(opened(&id))), recorded(2, Event::ReservationCommitted(committed))];
         assert_eq!(
             shown(&events, Form::Transaction)["result"],
             json!([
@@ -237,6 +223,114 @@ mod tests {
                     {"sku": "A", "location": "L", "quantity": "1.0", "cost": "0.01"},
                 ]},
             ])
+        );
+    }
+
+    #[test]
+    fn a_hold_says_how_it_was_chosen_and_what_is_missing() {
+        let id = ReservationId::parse("r").unwrap();
+        let lot = LotCode::parse("B1").unwrap();
+        let shortage = Shortage {
+            line: 1,
+            sku: Sku::parse("B").unwrap(),
+            location: LocationCode::parse("L").unwrap(),
+            requested: Text::parse("5").unwrap(),
+            available: Text::parse("2").unwrap(),
+        };
+        let opened = ReservationOpened {
+            lines: vec![HeldLine { waiting: Some(1), lot: Some(lot), kit: Some(Sku::parse("K").unwrap()), ..held(3) }],
+            priority: Some(7),
+            choice: Some(Box::new(Choice { strategy: Strategy::Fefo, version: VERSION, demands: Vec::new() })),
+            shortages: Some(vec![shortage]),
+            ..opened(&id)
+        };
+        assert_eq!(
+            result([Event::ReservationOpened(opened)]),
+            json!({
+                "id": "r", "status": "held", "expires_at": "1970-01-01T00:00:01Z", "priority": 7, "strategy": "fefo",
+                "lines": [{"sku": "A", "location": "L", "quantity": "3", "waiting": "1", "lot": "B1", "kit": "K"}],
+                "shortages": [{"line": 1, "item": "B", "location": "L", "requested": "5", "available": "2"}],
+            })
+        );
+        assert_eq!(
+            result([Event::ReservationConfirmed(ReservationConfirmed { id: id.clone() })]),
+            json!({"id": "r", "status": "allocated"})
+        );
+        let part = ReservationCommitted { id, movements: vec![movement(-10, -50)], remaining: Some(vec![held(2)]) };
+        assert_eq!(
+            result([Event::ReservationCommitted(part)]),
+            json!({
+                "id": "r", "status": "partly_committed", "cost": "0.50",
+                "lines": [{"sku": "A", "location": "L", "quantity": "1.0", "cost": "0.50"}],
+                "remaining": [{"sku": "A", "location": "L", "quantity": "2"}],
+            })
+        );
+    }
+
+    #[test]
+    fn a_change_of_status_says_from_what_to_what() {
+        let detail = Detail { status: Some(StockStatus::Damaged), lot: LotCode::parse("B1").ok(), ..Detail::default() };
+        let incoming = Movement { detail: Some(Box::new(detail)), ..movement(20, 0) };
+        let changed = StockTransferred { outgoing: movement(-20, 0), incoming };
+        assert_eq!(
+            result([Event::StockStatusChanged(changed)]),
+            json!({"sku": "A", "location": "L", "from": "sellable", "to": "damaged", "quantity": "2.0", "lot": "B1"})
+        );
+    }
+
+    #[test]
+    fn a_kit_stands_beside_its_components() {
+        let kit = |quantity, value| Movement { sku: Sku::parse("K").unwrap(), scale: 0, ..movement(quantity, value) };
+        let movements = vec![movement(-20, -200), kit(0, 5), kit(1, 200)];
+        assert_eq!(
+            result([Event::StockAssembled(StockMoved { sku: Sku::parse("K").unwrap(), movements })]),
+            json!({
+                "sku": "K", "settlement": "0.05", "movements": [
+                    {"sku": "A", "location": "L", "quantity": "-2.0", "value": "-2.00"},
+                    {"sku": "K", "location": "L", "quantity": "1", "value": "2.00"},
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn added_cost_goes_to_what_is_there_and_to_what_is_sold() {
+        let posting = |account, amount| Posting { account: AccountCode::parse(account).unwrap(), amount };
+        let halves = |there: i64, sold: i64| {
+            let sides = [("1400", there), ("2150", -there), ("5000", sold), ("2150", -sold)];
+            sides.into_iter().filter(|(_, amount)| *amount != 0).map(|(account, amount)| posting(account, amount)).collect()
+        };
+        for (there, sold, want) in [
+            (60, 40, ("1.00", "0.60", "0.40")),
+            (-60, -40, ("-1.00", "-0.60", "-0.40")),
+            (60, 0, ("0.60", "0.60", "0.00")),
+            (0, -40, ("-0.40", "0.00", "-0.40")),
+        ] {
+            let movements = vec![Movement { postings: halves(there, sold), ..movement(0, there) }];
+            let receipt = Origin { position: 7, line: 0 };
+            let shown = result([Event::StockCostAdded(StockCostAdded { receipt, movements })]);
+            let told = (&shown["amount"], &shown["on_hand"], &shown["sold"]);
+            assert_eq!(told, (&json!(want.0), &json!(want.1), &json!(want.2)));
+            assert_eq!(
+                (&shown["receipt"], shown["movements"].as_array().map(Vec::len)),
+                (&json!(7), Some(usize::from(there != 0)))
+            );
+        }
+    }
+
+    #[test]
+    fn a_policy_is_shown_as_defined() {
+        let defined = StockPolicyDefined {
+            sku: Sku::parse("A").unwrap(),
+            location: LocationCode::parse("L").unwrap(),
+            scale: 1,
+            backorder: Backorder::Limited,
+            backorder_limit: 50,
+            safety_stock: 5,
+        };
+        assert_eq!(
+            result([Event::StockPolicyDefined(defined)]),
+            json!({"sku": "A", "location": "L", "backorder": "limited", "backorder_limit": "5.0", "safety_stock": "0.5"})
         );
     }
 

@@ -1,8 +1,13 @@
 //! Schemas of `result`, as `command::result` writes it.
 #![allow(dead_code, reason = "schemas of the document")]
 
-use ledger_core::domain::catalogue::command::{AccountType, LocationKind, MovementKind, NegativeStock, ValuationMethod};
+use ledger_core::domain::allocation::Strategy;
+use ledger_core::domain::catalogue::command::{
+    AccountType, Backorder, Component, CostPool, LocationKind, MovementKind, NegativeStock, Tracking, ValuationMethod,
+};
+use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::domain::time::Timestamp;
+use ledger_core::domain::unit::UnitOfMeasure;
 use utoipa::ToSchema;
 
 use crate::query::Exact;
@@ -14,6 +19,12 @@ pub(crate) struct MovedResult {
     location: String,
     quantity: Exact,
     value: Exact,
+    /// Of the goods; sellable if absent.
+    #[schema(nullable = false)]
+    status: Option<StockStatus>,
+    /// Of an item tracked by lot.
+    #[schema(nullable = false)]
+    lot: Option<String>,
     /// What replacing provisional cost by the real one changed.
     #[schema(nullable = false)]
     settlement: Option<Exact>,
@@ -26,17 +37,180 @@ pub(crate) struct TransferResult {
     from: String,
     to: String,
     quantity: Exact,
+    /// Zero when both share one cost pool.
     value: Exact,
+    /// Of the goods; sellable if absent.
+    #[schema(nullable = false)]
+    status: Option<StockStatus>,
+    /// Of an item tracked by lot.
+    #[schema(nullable = false)]
+    lot: Option<String>,
     /// What replacing provisional cost by the real one changed.
     #[schema(nullable = false)]
     settlement: Option<Exact>,
+}
+
+/// What was revalued: stock at a location, or an item whose standard cost changed.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(crate) enum RevaluedResult {
+    Moved(MovedResult),
+    StandardCost(StandardCostResult),
+}
+
+/// A new standard cost and the value it changed.
+#[derive(ToSchema)]
+pub(crate) struct StandardCostResult {
+    sku: String,
+    standard_cost: Exact,
+    /// Value only, one per cost pool.
+    movements: Vec<MovedResult>,
+}
+
+/// What goods were and what they are.
+#[derive(ToSchema)]
+pub(crate) struct StatusChangedResult {
+    sku: String,
+    location: String,
+    from: StockStatus,
+    to: StockStatus,
+    quantity: Exact,
+    /// Of an item tracked by lot.
+    #[schema(nullable = false)]
+    lot: Option<String>,
+}
+
+/// Kits made or taken apart.
+#[derive(ToSchema)]
+pub(crate) struct KitResult {
+    /// The kit.
+    sku: String,
+    /// Of the kit and of its components: what came above zero, what went below.
+    movements: Vec<MovedResult>,
+    /// What replacing provisional cost by the real one changed.
+    #[schema(nullable = false)]
+    settlement: Option<Exact>,
+}
+
+/// Where cost added to a receipt went.
+#[derive(ToSchema)]
+pub(crate) struct CostAddedResult {
+    /// Position of the receipt.
+    receipt: i64,
+    /// Which movement of that event, from 0.
+    line: u32,
+    amount: Exact,
+    /// To the value of what is still there.
+    on_hand: Exact,
+    /// To cost of goods sold; of an item at standard cost, to the variance.
+    sold: Exact,
+    /// Value only, of what is still there.
+    movements: Vec<MovedResult>,
+}
+
+/// An expected receipt after the command.
+#[derive(ToSchema)]
+pub(crate) struct ExpectationResult {
+    id: String,
+    /// `open` or `cancelled`.
+    status: String,
+    #[schema(nullable = false)]
+    sku: Option<String>,
+    #[schema(nullable = false)]
+    location: Option<String>,
+    #[schema(nullable = false)]
+    quantity: Option<Exact>,
+    #[schema(nullable = false)]
+    due_at: Option<Timestamp>,
+}
+
+/// A transfer in two steps after the command.
+#[derive(ToSchema)]
+pub(crate) struct TwoStepTransferResult {
+    id: String,
+    /// `dispatched`, `partly_received`, `received` or `cancelled`.
+    status: String,
+    #[schema(nullable = false)]
+    from: Option<String>,
+    #[schema(nullable = false)]
+    to: Option<String>,
+    /// The location in transit.
+    #[schema(nullable = false)]
+    via: Option<String>,
+    #[schema(nullable = false)]
+    due_at: Option<Timestamp>,
+    /// When dispatched: the lines, in transit. When cancelled: what went back.
+    #[schema(nullable = false)]
+    movements: Option<Vec<MovedResult>>,
+    /// When received.
+    #[schema(nullable = false)]
+    arrivals: Option<Vec<ArrivalResult>>,
+    /// What replacing provisional cost by the real one changed.
+    #[schema(nullable = false)]
+    settlement: Option<Exact>,
+}
+
+/// What became of one line of a transfer.
+#[derive(ToSchema)]
+pub(crate) struct ArrivalResult {
+    /// From 0.
+    line: u32,
+    sku: String,
+    /// Of what was sent: arrived in good order.
+    good: Exact,
+    /// Of what was sent: arrived damaged.
+    damaged: Exact,
+    /// Never arrived, and will not.
+    short: Exact,
+    /// More than was sent.
+    over: Exact,
+    /// Of what arrived; zero when it stays in its cost pool.
+    value: Exact,
+}
+
+/// A stock count after the command.
+#[derive(ToSchema)]
+pub(crate) struct CountResult {
+    id: String,
+    /// `open`, `posted` or `cancelled`.
+    status: String,
+    /// When opened.
+    #[schema(nullable = false)]
+    location: Option<String>,
+    /// The moment counted.
+    #[schema(nullable = false)]
+    counted_at: Option<Timestamp>,
+    /// What was recorded.
+    #[schema(nullable = false)]
+    lines: Option<Vec<CountedResult>>,
+    /// When posted: the differences.
+    #[schema(nullable = false)]
+    movements: Option<Vec<MovedResult>>,
+    /// What replacing provisional cost by the real one changed.
+    #[schema(nullable = false)]
+    settlement: Option<Exact>,
+}
+
+/// What was found, beside what was on hand at that moment.
+#[derive(ToSchema)]
+pub(crate) struct CountedResult {
+    sku: String,
+    location: String,
+    /// Of an item tracked by lot.
+    #[schema(nullable = false)]
+    lot: Option<String>,
+    status: StockStatus,
+    counted: Exact,
+    expected: Exact,
+    difference: Exact,
 }
 
 /// A reservation after the command.
 #[derive(ToSchema)]
 pub(crate) struct ReservationResult {
     id: String,
-    /// `held`, `released`, `expired` or `committed`.
+    /// `held`, `allocated`, `changed`, `partly_committed`, `released` or `committed`; of others' events in a transaction
+    /// also `filled`.
     status: String,
     #[schema(nullable = false)]
     owner: Option<String>,
@@ -49,6 +223,29 @@ pub(crate) struct ReservationResult {
     /// Of what was shipped.
     #[schema(nullable = false)]
     cost: Option<Exact>,
+    /// Every line as it is held on, when only a part was shipped.
+    #[schema(nullable = false)]
+    remaining: Option<Vec<ResultLine>>,
+    /// Of what waits for stock.
+    #[schema(nullable = false)]
+    priority: Option<u8>,
+    /// How the places were chosen.
+    #[schema(nullable = false)]
+    strategy: Option<Strategy>,
+    /// With `allow_partial`: what could not be held.
+    #[schema(nullable = false)]
+    shortages: Option<Vec<ShortageResult>>,
+}
+
+/// What could not be held of a line.
+#[derive(ToSchema)]
+pub(crate) struct ShortageResult {
+    /// From 0.
+    line: u32,
+    item: String,
+    location: String,
+    requested: Exact,
+    available: Exact,
 }
 
 /// One line of a reservation.
@@ -60,6 +257,15 @@ pub(crate) struct ResultLine {
     /// Of what was shipped.
     #[schema(nullable = false)]
     cost: Option<Exact>,
+    /// How many of these wait for stock to come in.
+    #[schema(nullable = false)]
+    waiting: Option<Exact>,
+    /// Of an item tracked by lot.
+    #[schema(nullable = false)]
+    lot: Option<String>,
+    /// The kit this is a component of.
+    #[schema(nullable = false)]
+    kit: Option<String>,
 }
 
 /// One side of a journal entry.
@@ -101,6 +307,20 @@ pub(crate) struct ItemResult {
     posting_class: String,
     negative_stock: NegativeStock,
     retired: bool,
+    /// What tells one unit from another; nothing if absent.
+    #[schema(nullable = false)]
+    tracking: Option<Tracking>,
+    /// Which stock shares one cost; a warehouse's if absent.
+    #[schema(nullable = false)]
+    pool: Option<CostPool>,
+    #[schema(nullable = false)]
+    standard_cost: Option<Exact>,
+    /// Alternate units.
+    #[schema(nullable = false)]
+    units: Option<Vec<UnitOfMeasure>>,
+    /// What one is made of.
+    #[schema(nullable = false)]
+    components: Option<Vec<Component>>,
 }
 
 /// A location as defined.
@@ -110,6 +330,25 @@ pub(crate) struct LocationResult {
     name: String,
     kind: LocationKind,
     retired: bool,
+    /// The location this one is inside of.
+    #[schema(nullable = false)]
+    parent: Option<String>,
+    #[schema(nullable = false)]
+    x: Option<i32>,
+    #[schema(nullable = false)]
+    y: Option<i32>,
+}
+
+/// A stock policy as defined.
+#[derive(ToSchema)]
+pub(crate) struct PolicyResult {
+    sku: String,
+    location: String,
+    backorder: Backorder,
+    /// With `limited`: how many units at the most.
+    backorder_limit: Exact,
+    /// Units that are not promised.
+    safety_stock: Exact,
 }
 
 /// An account as defined.

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use ledger_core::domain::id::{LocationCode, Sku};
+use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::domain::time::Timestamp;
 use ledger_core::store;
 use serde::Serialize;
@@ -36,10 +37,16 @@ pub(crate) struct CardLine {
     quantity: Exact,
     /// Signed.
     value: Exact,
-    /// Quantity after it.
+    /// Quantity at this place after it.
     on_hand_after: Exact,
-    /// Value after it.
+    /// Value posted for this place after it.
     value_after: Exact,
+    /// What may be done with the goods.
+    status: StockStatus,
+    /// The lot of the goods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    lot: Option<String>,
     /// The caller's document.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -68,6 +75,8 @@ struct Row {
     value_after: Option<i64>,
     reference: Option<String>,
     reason: Option<String>,
+    status: Option<i16>,
+    lot: Option<String>,
 }
 
 impl Row {
@@ -88,6 +97,8 @@ impl Row {
             value: exact(self.value, money)?,
             on_hand_after: exact(self.on_hand_after, scale)?,
             value_after: exact(self.value_after, money)?,
+            status: self.status.and_then(|n| StockStatus::ALL.get(usize::try_from(n).ok()?).copied()).ok_or_else(wrong)?,
+            lot: self.lot,
             reference: self.reference,
             reason: self.reason,
         }))

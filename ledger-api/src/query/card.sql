@@ -1,7 +1,7 @@
 -- Movements of item $2 of tenant $1 at location $3 after (position $4, line $5), oldest first; at most $6.
 SELECT head.as_of, head.item_known, head.location_known,
        card.position, card.line, card.type, card.scale, card.money, card.effective_at, card.recorded_at,
-       card.quantity, card.value, card.on_hand_after, card.value_after, card.reference, card.reason
+       card.quantity, card.value, card.on_hand_after, card.value_after, card.reference, card.reason, card.status, card.lot
 FROM (
     SELECT (SELECT coalesce(max(position), 0) FROM view_cursor WHERE tenant_id = $1) AS as_of,
            EXISTS (SELECT FROM view_item WHERE tenant_id = $1 AND sku = $2) AS item_known,

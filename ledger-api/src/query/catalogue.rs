@@ -3,9 +3,12 @@
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use ledger_core::domain::catalogue::command::{AccountType, LocationKind, NegativeStock, ValuationMethod};
+use ledger_core::domain::catalogue::command::{
+    AccountType, Component, CostPool, LocationKind, NegativeStock, Tracking, ValuationMethod,
+};
 use ledger_core::domain::id::{AccountCode, LocationCode, Position, Sku};
 use ledger_core::domain::rejection::Rejection;
+use ledger_core::domain::unit::UnitOfMeasure;
 use ledger_core::store;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -39,6 +42,26 @@ pub(crate) struct ItemBody {
     negative_stock: NegativeStock,
     /// Out of use.
     retired: bool,
+    /// What tells one unit from another; nothing if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tracking: Option<Tracking>,
+    /// Which stock shares one cost; a warehouse's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pool: Option<CostPool>,
+    /// Cost of one base unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<super::Exact>)]
+    standard_cost: Option<String>,
+    /// Alternate units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    units: Option<Vec<UnitOfMeasure>>,
+    /// What one is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    components: Option<Vec<Component>>,
     /// Version of its stream: what `If-Match` takes.
     #[serde(default)]
     stream_version: i64,
@@ -58,6 +81,18 @@ pub(crate) struct LocationBody {
     kind: LocationKind,
     /// Out of use.
     retired: bool,
+    /// The location this one is inside of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parent: Option<String>,
+    /// Metres east on the tenant's plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    x: Option<i32>,
+    /// Metres north on the tenant's plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    y: Option<i32>,
     /// Version of its stream: what `If-Match` takes.
     #[serde(default)]
     stream_version: i64,
@@ -235,4 +270,41 @@ pub(crate) async fn get_account(
     Named(code): Named<AccountCode>,
 ) -> Result<Response, Problem> {
     one::<AccountBody>(&api, &reading, code.as_str(), Rejection::UnknownAccount { account: code.clone() }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn shown<T: Defined>(definition: &Value) -> Value {
+        let body: T = serde_json::from_value(definition.clone()).unwrap();
+        serde_json::to_value(body).unwrap()
+    }
+
+    #[test]
+    fn a_definition_is_shown_whole() {
+        let mut item = json!({
+            "sku": "K", "name": "Kit", "unit": "each", "scale": 0, "method": "standard", "posting_class": "default",
+            "negative_stock": "forbid", "retired": false, "tracking": "lot", "pool": "tenant", "standard_cost": "1.2345",
+            "units": [{"code": "box", "numerator": 12, "denominator": 1}], "components": [{"sku": "A", "quantity": "0.5"}],
+        });
+        let mut location =
+            json!({"code": "B1", "name": "Bin", "kind": "storage", "retired": false, "parent": "Z1", "x": -3, "y": 4});
+        let columns = json!({"stream_version": 0, "position": 0});
+        let with_columns = |definition: &mut Value| {
+            definition.as_object_mut().unwrap().extend(columns.as_object().unwrap().clone());
+        };
+        let (item_shown, location_shown) = (shown::<ItemBody>(&item), shown::<LocationBody>(&location));
+        with_columns(&mut item);
+        with_columns(&mut location);
+        assert_eq!((item_shown, location_shown), (item, location));
+    }
+
+    #[test]
+    fn a_definition_from_before_has_no_new_fields() {
+        let location = json!({"code": "L", "name": "", "kind": "storage", "retired": false});
+        assert!(shown::<LocationBody>(&location).get("parent").is_none());
+    }
 }

@@ -28,6 +28,18 @@ pub(crate) struct LineBody {
     /// Exact decimal.
     #[schema(value_type = super::Exact)]
     quantity: String,
+    /// How many of these wait for stock to come in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<super::Exact>)]
+    waiting: Option<String>,
+    /// Of an item tracked by lot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    lot: Option<String>,
+    /// The kit this is a component of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    kit: Option<String>,
 }
 
 /// A reservation.
@@ -35,15 +47,17 @@ pub(crate) struct LineBody {
 pub(crate) struct ReservationBody {
     /// The reservation.
     id: String,
-    /// `held`, `released`, `expired` or `committed`. A hold whose instant has come is `expired`, recorded or not.
+    /// `held`, `allocated`, `released`, `expired` or `committed`. A hold whose instant has come is `expired`, recorded or
+    /// not.
     status: String,
     /// For whom.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     owner: Option<String>,
-    /// Free at this instant.
-    #[schema(value_type = Timestamp)]
-    expires_at: Timestamp,
+    /// Free at this instant; absent while allocated, which does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Timestamp>)]
+    expires_at: Option<Timestamp>,
     /// When it was made.
     #[schema(value_type = Timestamp)]
     opened_at: Timestamp,
@@ -73,9 +87,13 @@ impl Row {
     fn body(self, now: Timestamp) -> Result<Option<ReservationBody>, store::Error> {
         let Some(id) = self.reservation_id else { return Ok(None) };
         let wrong = || corrupt("view_reservation");
-        let expires_at = self.expires_at.map(Timestamp).ok_or_else(wrong)?;
         let recorded = self.status.ok_or_else(wrong)?;
-        let status = if recorded == "held" && expires_at <= now { "expired".to_owned() } else { recorded };
+        let expires_at = match recorded.as_str() {
+            "allocated" => None,
+            _every_other => Some(self.expires_at.map(Timestamp).ok_or_else(wrong)?),
+        };
+        let has_lapsed = recorded == "held" && expires_at.is_some_and(|at| at <= now);
+        let status = if has_lapsed { "expired".to_owned() } else { recorded };
         Ok(Some(ReservationBody {
             id,
             status,
@@ -156,7 +174,8 @@ pub(crate) async fn list_reservations(
     let now = api.pipeline.now();
     let rows = api.detached(read_page(api.pool.clone(), reading.tenant.0, query, after, place.rows_to_read(), now)).await?;
     let (as_of, bodies) = bodies(rows, now)?;
-    place.show(&reading, as_of, bodies, |body| (body.expires_at.0, body.id.clone()))
+    // The instant only orders those that lapse; the other lists go by id.
+    place.show(&reading, as_of, bodies, |body| (body.expires_at.map_or(0, |at| at.0), body.id.clone()))
 }
 
 /// One statement per kind of filter: each walks an index that fits it.
@@ -212,11 +231,19 @@ mod tests {
             owner: None,
             expires_at: Some(1_000),
             opened_at: Some(0),
-            lines: Some(r#"[{"sku":"A","location":"L","quantity":"1.5"}]"#.into()),
+            lines: Some(r#"[{"sku":"A","location":"L","quantity":"1.5","waiting":"0.5","lot":"B1","kit":"K"}]"#.into()),
         };
-        let status = |status, now| row(status).body(Timestamp(now)).unwrap().unwrap().status;
+        let body = |status, now| row(status).body(Timestamp(now)).unwrap().unwrap();
+        let status = |status, now| body(status, now).status;
         assert_eq!(status("held", 999), "held");
         assert_eq!(status("held", 1_000), "expired");
         assert_eq!(status("committed", 1_000), "committed");
+        assert_eq!(status("allocated", 1_000), "allocated");
+        let allocated = serde_json::to_value(body("allocated", 1_000)).unwrap();
+        assert!(allocated.get("expires_at").is_none());
+        assert_eq!(
+            allocated["lines"],
+            serde_json::json!([{"sku": "A", "location": "L", "quantity": "1.5", "waiting": "0.5", "lot": "B1", "kit": "K"}])
+        );
     }
 }

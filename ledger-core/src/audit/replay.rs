@@ -7,8 +7,10 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::merkle::{Frontier, Hash};
+use crate::domain::allocation::Choice;
 use crate::domain::event::{Event, Recorded, stream_key};
-use crate::domain::id::Position;
+use crate::domain::id::{LocationCode, LotCode, Position, Sku};
+use crate::domain::reservation::event::HeldLine;
 use crate::domain::state::Ledger;
 use crate::store::read::{Head, Raw, Stored};
 
@@ -155,11 +157,17 @@ impl Replay {
             let what = format!("stock value changes by {stock} units, the inventory accounts by {inventory}");
             self.find(recorded.position, "stock_value_equals_inventory_accounts", what);
         }
-        if let Event::StockTransferred(t) = event
-            && (t.outgoing.quantity.checked_neg() != Some(t.incoming.quantity)
-                || t.outgoing.value.checked_neg() != Some(t.incoming.value))
+        let quantity: i128 = event.movements().map(|m| i128::from(m.quantity)).sum();
+        if event.conserves() && (quantity, stock) != (0, 0) {
+            let what = format!("what left is not what arrived: {quantity} units worth {stock} are over");
+            self.find(recorded.position, "movements_conserve", what);
+        }
+        if let Event::ReservationOpened(e) = event
+            && let Some(choice) = &e.choice
+            && !is_derived(choice, &e.lines)
         {
-            self.find(recorded.position, "movements_conserve", "what left is not what arrived");
+            let what = "its strategy does not choose the places that were held from the candidates it had";
+            self.find(recorded.position, "allocations_can_be_derived", what);
         }
     }
 
@@ -195,4 +203,19 @@ impl Replay {
         let root = self.frontier.root();
         (self.ledger, root, self.findings)
     }
+}
+
+/// Whether what was held with stock behind it is what the strategy takes of the candidates.
+fn is_derived(choice: &Choice, lines: &[HeldLine]) -> bool {
+    let Some(chosen) = choice.derive() else { return false };
+    let mut open: FxHashMap<(&Sku, &LocationCode, Option<&LotCode>), i64> = FxHashMap::default();
+    for (sku, candidate, units) in chosen {
+        let sum = open.entry((sku, &candidate.location, candidate.lot.as_ref())).or_default();
+        *sum = sum.saturating_add(units);
+    }
+    for line in lines {
+        let sum = open.entry((&line.sku, &line.location, line.lot.as_ref())).or_default();
+        *sum = sum.saturating_sub(line.quantity.saturating_sub(line.waiting()));
+    }
+    open.values().all(|units| *units == 0)
 }

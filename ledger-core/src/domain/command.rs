@@ -8,12 +8,20 @@ use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
-use super::catalogue::command::{DefineAccount, DefineItem, DefineLocation, DefinePostingRule, OpenTenant};
+use super::catalogue::command::{DefineAccount, DefineItem, DefineLocation, DefinePostingRule, DefineStockPolicy, OpenTenant};
+use super::count::command::{CancelCount, OpenCount, PostCount, RecordCount};
 use super::id::{CommandId, ReasonCode, Text, digest16};
 use super::journal::command::{PostEntry, ReverseEntry};
-use super::reservation::command::{CommitReservation, ExpireReservation, ExtendReservation, ReleaseReservation, Reserve};
-use super::stock::command::{Adjust, Issue, Receive, Return, Revalue, Transfer};
+use super::reservation::command::{
+    ChangeReservation, CommitReservation, ConfirmReservation, ExpireReservation, ExtendReservation, MoveReservation,
+    ReduceReservation, ReleaseReservation, Reserve,
+};
+use super::stock::command::{
+    AddCost, Adjust, Assemble, CancelExpectation, ChangeStatus, Disassemble, Expect, Issue, Receive, Return, ReturnToSupplier,
+    Revalue, Scrap, Transfer,
+};
 use super::time::Timestamp;
+use super::transfer::command::{CancelTransfer, DispatchTransfer, ReceiveTransfer};
 
 /// Free key-value pairs stored with the command.
 pub type Metadata = BTreeMap<Text, Text>;
@@ -130,6 +138,46 @@ pub enum Action {
     PostEntry(#[n(0)] PostEntry),
     #[n(17)]
     ReverseEntry(#[n(0)] ReverseEntry),
+    #[n(18)]
+    DefineStockPolicy(#[n(0)] DefineStockPolicy),
+    #[n(19)]
+    ReturnToSupplier(#[n(0)] ReturnToSupplier),
+    #[n(20)]
+    ChangeStatus(#[n(0)] ChangeStatus),
+    #[n(21)]
+    Scrap(#[n(0)] Scrap),
+    #[n(22)]
+    Assemble(#[n(0)] Assemble),
+    #[n(23)]
+    Disassemble(#[n(0)] Disassemble),
+    #[n(24)]
+    AddCost(#[n(0)] AddCost),
+    #[n(25)]
+    Expect(#[n(0)] Expect),
+    #[n(26)]
+    CancelExpectation(#[n(0)] CancelExpectation),
+    #[n(27)]
+    DispatchTransfer(#[n(0)] DispatchTransfer),
+    #[n(28)]
+    ReceiveTransfer(#[n(0)] ReceiveTransfer),
+    #[n(29)]
+    CancelTransfer(#[n(0)] CancelTransfer),
+    #[n(30)]
+    OpenCount(#[n(0)] OpenCount),
+    #[n(31)]
+    RecordCount(#[n(0)] RecordCount),
+    #[n(32)]
+    PostCount(#[n(0)] PostCount),
+    #[n(33)]
+    CancelCount(#[n(0)] CancelCount),
+    #[n(34)]
+    ChangeReservation(#[n(0)] ChangeReservation),
+    #[n(35)]
+    ReduceReservation(#[n(0)] ReduceReservation),
+    #[n(36)]
+    MoveReservation(#[n(0)] MoveReservation),
+    #[n(37)]
+    ConfirmReservation(#[n(0)] ConfirmReservation),
 }
 
 impl Action {
@@ -155,6 +203,26 @@ impl Action {
             Self::ExpireReservation(a) => a.common(),
             Self::PostEntry(a) => a.common(),
             Self::ReverseEntry(a) => a.common(),
+            Self::DefineStockPolicy(a) => a.common(),
+            Self::ReturnToSupplier(a) => a.common(),
+            Self::ChangeStatus(a) => a.common(),
+            Self::Scrap(a) => a.common(),
+            Self::Assemble(a) => a.common(),
+            Self::Disassemble(a) => a.common(),
+            Self::AddCost(a) => a.common(),
+            Self::Expect(a) => a.common(),
+            Self::CancelExpectation(a) => a.common(),
+            Self::DispatchTransfer(a) => a.common(),
+            Self::ReceiveTransfer(a) => a.common(),
+            Self::CancelTransfer(a) => a.common(),
+            Self::OpenCount(a) => a.common(),
+            Self::RecordCount(a) => a.common(),
+            Self::PostCount(a) => a.common(),
+            Self::CancelCount(a) => a.common(),
+            Self::ChangeReservation(a) => a.common(),
+            Self::ReduceReservation(a) => a.common(),
+            Self::MoveReservation(a) => a.common(),
+            Self::ConfirmReservation(a) => a.common(),
         }
     }
 }

@@ -5,17 +5,26 @@
 //! **Correctness**: the facts of a command are folded in as they are decided; a refused step takes all of them back,
 //! so a transaction stands or falls as one. Deciding twice on the same state gives the same facts.
 
-use super::catalogue::decide::{define_account, define_item, define_location, define_posting_rule, open_tenant};
+use super::catalogue::decide::{
+    define_account, define_item, define_location, define_posting_rule, define_stock_policy, open_tenant,
+};
 use super::command::{Action, Command};
 use super::event::{Event, Fact, Note, Recorded, Subject};
-use super::id::{EntryId, ReservationId};
+use super::id::{CountId, EntryId, ExpectationId, Position, ReservationId};
 use super::journal::decide::{post_entry, reverse_entry};
-use super::limit::{EFFECTIVE_AHEAD_SECONDS_MAX, METADATA_PAIRS_MAX, TRANSACTION_STEPS_MAX};
+use super::limit::{EFFECTIVE_AHEAD_SECONDS_MAX, FILLS_MAX, METADATA_PAIRS_MAX, TRANSACTION_STEPS_MAX};
 use super::rejection::{Refusal, Rejection};
-use super::reservation::decide::{commit, expire, extend, release, reserve};
+use super::reservation::decide::{change, commit, confirm, expire, extend, filled, reduce, release, relocate};
+use super::reservation::open::reserve;
 use super::state::{Ledger, Misfit};
-use super::stock::decide::{adjust, issue, receive, return_goods, revalue, transfer};
+use super::stock::decide::{
+    adjust, cancel_expectation, change_status, expect, issue, receive, return_goods, return_to_supplier, scrap, transfer,
+};
+use super::stock::event::Movement;
+use super::stock::kit::{assemble, disassemble};
+use super::stock::value::{add_cost, revalue};
 use super::time::Timestamp;
+use super::{count, transfer as transfers};
 
 /// Why a command made no facts.
 #[derive(Debug)]
@@ -51,13 +60,32 @@ pub fn handle(ledger: &mut Ledger, command: &Command, now: Timestamp) -> Result<
                 return Err(refused((command.steps.len() > 1).then_some(number), rejection));
             }
         };
+        ledger.take_freed();
         for fact in facts {
             let next = place(ledger, fact);
             ledger.evolve(&next).map_err(Undecided::Misfit)?;
             recorded.push(next);
         }
+        fill(ledger, &mut recorded).map_err(Undecided::Misfit)?;
     }
     Ok(recorded)
+}
+
+/// Stock that an action's facts set free goes to the backorders that wait for it.
+fn fill(ledger: &mut Ledger, recorded: &mut Vec<Recorded>) -> Result<(), Misfit> {
+    let mut left = FILLS_MAX;
+    for at in ledger.take_freed() {
+        let waiting: Vec<ReservationId> = ledger.waiting(at.0, at.1).take(left).map(|(id, _)| id.clone()).collect();
+        left = left.saturating_sub(waiting.len());
+        for id in waiting {
+            // In order: the first that gets nothing ends it, for what is too little for it is not for those behind it.
+            let Some(event) = filled(ledger, &id, at) else { break };
+            let next = place(ledger, Fact { event, effective_at: None, note: Note::default() });
+            ledger.evolve(&next)?;
+            recorded.push(next);
+        }
+    }
+    Ok(())
 }
 
 /// The next place in the log and in the fact's stream.
@@ -111,9 +139,53 @@ pub fn decide(ledger: &Ledger, action: &Action, step: u32, fresh: uuid::Uuid) ->
         Action::ExpireReservation(c) => expire(ledger, c),
         Action::PostEntry(c) => post_entry(ledger, c, &EntryId::trusted(&name())),
         Action::ReverseEntry(c) => reverse_entry(ledger, c),
+        Action::DefineStockPolicy(c) => define_stock_policy(ledger, c),
+        Action::ReturnToSupplier(c) => return_to_supplier(ledger, c),
+        Action::ChangeStatus(c) => change_status(ledger, c),
+        Action::Scrap(c) => scrap(ledger, c),
+        Action::Assemble(c) => assemble(ledger, c),
+        Action::Disassemble(c) => disassemble(ledger, c),
+        Action::AddCost(c) => add_cost(ledger, c),
+        Action::Expect(c) => expect(ledger, c, now, &ExpectationId::trusted(&name())),
+        Action::CancelExpectation(c) => cancel_expectation(ledger, c),
+        Action::DispatchTransfer(c) => transfers::decide::dispatch(ledger, c),
+        Action::ReceiveTransfer(c) => transfers::decide::receive(ledger, c),
+        Action::CancelTransfer(c) => transfers::decide::cancel(ledger, c),
+        Action::OpenCount(c) => count::decide::open(ledger, c, &CountId::trusted(&name())),
+        Action::RecordCount(c) => count::decide::record(ledger, c, now),
+        Action::PostCount(c) => count::decide::post(ledger, c),
+        Action::CancelCount(c) => count::decide::cancel(ledger, c),
+        Action::ChangeReservation(c) => change(ledger, c),
+        Action::ReduceReservation(c) => reduce(ledger, c),
+        Action::MoveReservation(c) => relocate(ledger, c),
+        Action::ConfirmReservation(c) => confirm(ledger, c),
     }?;
     let note = Note { reference: common.reference.cloned(), reason: common.reason.cloned() };
-    Ok(events.into_iter().map(|event| Fact { event, effective_at: common.effective_at, note: note.clone() }).collect())
+    let dated = |event: &Event| match event {
+        Event::StockSettled(m) => settled_at(ledger, m, common.effective_at),
+        _as_the_command_says => common.effective_at,
+    };
+    Ok(events.into_iter().map(|event| Fact { effective_at: dated(&event), event, note: note.clone() }).collect())
+}
+
+/// A settlement is dated with the receipt that causes it, but never before what it settles: a late receipt changes no
+/// value as of the time between.
+fn settled_at(ledger: &Ledger, m: &Movement, effective_at: Option<Timestamp>) -> Option<Timestamp> {
+    let (item, _) = ledger.item(m.sku.as_str())?;
+    let (location, _) = ledger.location(m.location.as_str())?;
+    let latest = ledger.pool(item, location)?.effective_max;
+    effective_at.map(|at| at.max(latest)).filter(|at| *at < ledger.now())
+}
+
+/// The earlier event whose goods an action speaks of: the pipeline reads it before the action is decided.
+#[must_use]
+pub fn goods_named(action: &Action) -> Option<Position> {
+    match action {
+        Action::Return(c) => c.original,
+        Action::ReturnToSupplier(c) => c.receipt,
+        Action::AddCost(c) => Some(c.receipt),
+        _no_other_names_one => None,
+    }
 }
 
 /// The stream whose version a caller may expect: of the item, the reservation, the entry … that the action names.
@@ -138,5 +210,25 @@ pub fn subject(action: &Action) -> Option<Subject> {
         Action::ExpireReservation(c) => Subject::Reservation(c.id.clone()),
         Action::PostEntry(c) => Subject::Entry(c.id.clone()?),
         Action::ReverseEntry(c) => Subject::Entry(c.id.clone()),
+        Action::DefineStockPolicy(c) => Subject::Item(c.sku.clone()),
+        Action::ReturnToSupplier(c) => Subject::Item(c.sku.clone()),
+        Action::ChangeStatus(c) => Subject::Item(c.sku.clone()),
+        Action::Scrap(c) => Subject::Item(c.sku.clone()),
+        Action::Assemble(c) => Subject::Item(c.sku.clone()),
+        Action::Disassemble(c) => Subject::Item(c.sku.clone()),
+        Action::AddCost(c) => Subject::Goods(c.receipt),
+        Action::Expect(c) => Subject::Expectation(c.id.clone()?),
+        Action::CancelExpectation(c) => Subject::Expectation(c.id.clone()),
+        Action::DispatchTransfer(c) => Subject::Transfer(c.id.clone()),
+        Action::ReceiveTransfer(c) => Subject::Transfer(c.id.clone()),
+        Action::CancelTransfer(c) => Subject::Transfer(c.id.clone()),
+        Action::OpenCount(c) => Subject::Count(c.id.clone()?),
+        Action::RecordCount(c) => Subject::Count(c.id.clone()),
+        Action::PostCount(c) => Subject::Count(c.id.clone()),
+        Action::CancelCount(c) => Subject::Count(c.id.clone()),
+        Action::ChangeReservation(c) => Subject::Reservation(c.id.clone()),
+        Action::ReduceReservation(c) => Subject::Reservation(c.id.clone()),
+        Action::MoveReservation(c) => Subject::Reservation(c.id.clone()),
+        Action::ConfirmReservation(c) => Subject::Reservation(c.id.clone()),
     })
 }

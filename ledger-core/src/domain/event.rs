@@ -5,15 +5,23 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 
 use super::catalogue::command::MovementKind;
-use super::catalogue::event::{AccountDefinition, ItemDefinition, LocationDefinition, PostingRuleDefinition, TenantOpened};
+use super::catalogue::event::{
+    AccountDefinition, ItemDefinition, LocationDefinition, PostingRuleDefinition, StockPolicyDefined, TenantOpened,
+};
+use super::count::event::{CountCancelled, CountOpened, CountPosted, CountRecorded};
 use super::id::{
-    AccountCode, EntryId, LocationCode, Position, PostingClass, ReasonCode, ReservationId, Sku, StreamNumber, StreamVersion,
-    Text, digest16,
+    AccountCode, CountId, EntryId, ExpectationId, LocationCode, Position, PostingClass, ReasonCode, ReservationId, Sku,
+    StreamNumber, StreamVersion, Text, TransferId, digest16,
 };
 use super::journal::event::{JournalEntryPosted, JournalEntryReversed};
-use super::reservation::event::{ReservationClosed, ReservationCommitted, ReservationExtended, ReservationOpened};
-use super::stock::event::{Movement, StockTransferred};
+use super::reservation::event::{
+    ReservationClosed, ReservationCommitted, ReservationConfirmed, ReservationExtended, ReservationLines, ReservationOpened,
+};
+use super::stock::event::{
+    ExpectationCancelled, Movement, StandardCostChanged, StockCostAdded, StockExpected, StockMoved, StockTransferred,
+};
 use super::time::Timestamp;
+use super::transfer::event::{TransferCancelled, TransferDispatched, TransferReceived};
 
 /// One fact. JSON shows amounts and quantities as decimal strings.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -43,6 +51,30 @@ pub enum Event {
     ReservationCommitted(ReservationCommitted),
     JournalEntryPosted(JournalEntryPosted),
     JournalEntryReversed(JournalEntryReversed),
+    StockPolicyDefined(StockPolicyDefined),
+    StockReturnedToSupplier(Movement),
+    StockScrapped(Movement),
+    /// Out of one status and into another, at one place.
+    StockStatusChanged(StockTransferred),
+    /// Components out, then the kits in.
+    StockAssembled(StockMoved),
+    /// Kits out, then the components in.
+    StockDisassembled(StockMoved),
+    StockCostAdded(StockCostAdded),
+    StandardCostChanged(StandardCostChanged),
+    StockExpected(StockExpected),
+    ExpectationCancelled(ExpectationCancelled),
+    ReservationChanged(ReservationLines),
+    ReservationConfirmed(ReservationConfirmed),
+    /// Stock came in for what waited.
+    ReservationFilled(ReservationLines),
+    TransferDispatched(TransferDispatched),
+    TransferReceived(TransferReceived),
+    TransferCancelled(TransferCancelled),
+    CountOpened(CountOpened),
+    CountRecorded(CountRecorded),
+    CountPosted(CountPosted),
+    CountCancelled(CountCancelled),
 }
 
 /// Part of the subject a message is published under.
@@ -82,6 +114,11 @@ pub enum Subject {
     PostingRule(MovementKind, PostingClass),
     Reservation(ReservationId),
     Entry(EntryId),
+    Expectation(ExpectationId),
+    Transfer(TransferId),
+    Count(CountId),
+    /// What happened later to the goods of one event: returns, landed cost.
+    Goods(Position),
 }
 
 impl fmt::Display for Subject {
@@ -96,6 +133,10 @@ impl fmt::Display for Subject {
             }
             Self::Reservation(id) => write!(f, "reservation-{id}"),
             Self::Entry(id) => write!(f, "entry-{id}"),
+            Self::Expectation(id) => write!(f, "expectation-{id}"),
+            Self::Transfer(id) => write!(f, "transfer-{id}"),
+            Self::Count(id) => write!(f, "count-{id}"),
+            Self::Goods(position) => write!(f, "goods-{position}"),
         }
     }
 }
@@ -133,6 +174,26 @@ impl Event {
             Self::ReservationCommitted(_) => "reservation_committed",
             Self::JournalEntryPosted(_) => "journal_entry_posted",
             Self::JournalEntryReversed(_) => "journal_entry_reversed",
+            Self::StockPolicyDefined(_) => "stock_policy_defined",
+            Self::StockReturnedToSupplier(_) => "stock_returned_to_supplier",
+            Self::StockScrapped(_) => "stock_scrapped",
+            Self::StockStatusChanged(_) => "stock_status_changed",
+            Self::StockAssembled(_) => "stock_assembled",
+            Self::StockDisassembled(_) => "stock_disassembled",
+            Self::StockCostAdded(_) => "stock_cost_added",
+            Self::StandardCostChanged(_) => "standard_cost_changed",
+            Self::StockExpected(_) => "stock_expected",
+            Self::ExpectationCancelled(_) => "expectation_cancelled",
+            Self::ReservationChanged(_) => "reservation_changed",
+            Self::ReservationConfirmed(_) => "reservation_confirmed",
+            Self::ReservationFilled(_) => "reservation_filled",
+            Self::TransferDispatched(_) => "transfer_dispatched",
+            Self::TransferReceived(_) => "transfer_received",
+            Self::TransferCancelled(_) => "transfer_cancelled",
+            Self::CountOpened(_) => "count_opened",
+            Self::CountRecorded(_) => "count_recorded",
+            Self::CountPosted(_) => "count_posted",
+            Self::CountCancelled(_) => "count_cancelled",
         }
     }
 
@@ -147,19 +208,39 @@ impl Event {
             | Self::LocationChanged(_)
             | Self::AccountOpened(_)
             | Self::AccountChanged(_)
-            | Self::PostingRuleDefined(_) => Category::Catalogue,
+            | Self::PostingRuleDefined(_)
+            | Self::StockPolicyDefined(_) => Category::Catalogue,
             Self::StockReceived(_)
             | Self::StockIssued(_)
             | Self::StockReturned(_)
             | Self::StockAdjusted(_)
             | Self::StockRevalued(_)
             | Self::StockTransferred(_)
-            | Self::StockSettled(_) => Category::Stock,
+            | Self::StockSettled(_)
+            | Self::StockReturnedToSupplier(_)
+            | Self::StockScrapped(_)
+            | Self::StockStatusChanged(_)
+            | Self::StockAssembled(_)
+            | Self::StockDisassembled(_)
+            | Self::StockCostAdded(_)
+            | Self::StandardCostChanged(_)
+            | Self::StockExpected(_)
+            | Self::ExpectationCancelled(_)
+            | Self::TransferDispatched(_)
+            | Self::TransferReceived(_)
+            | Self::TransferCancelled(_)
+            | Self::CountOpened(_)
+            | Self::CountRecorded(_)
+            | Self::CountPosted(_)
+            | Self::CountCancelled(_) => Category::Stock,
             Self::ReservationOpened(_)
             | Self::ReservationExtended(_)
             | Self::ReservationReleased(_)
             | Self::ReservationExpired(_)
-            | Self::ReservationCommitted(_) => Category::Reservation,
+            | Self::ReservationCommitted(_)
+            | Self::ReservationChanged(_)
+            | Self::ReservationConfirmed(_)
+            | Self::ReservationFilled(_) => Category::Reservation,
             Self::JournalEntryPosted(_) | Self::JournalEntryReversed(_) => Category::Journal,
         }
     }
@@ -167,6 +248,8 @@ impl Event {
     /// The stream it belongs to.
     #[must_use]
     pub fn subject(&self) -> Subject {
+        // What undoes an earlier movement belongs to that one's stream, so that its history is read by one key.
+        let goods = |m: &Movement| m.of().map_or_else(|| Subject::Item(m.sku.clone()), |of| Subject::Goods(of.position));
         match self {
             Self::TenantOpened(_) => Subject::Tenant,
             Self::ItemDefined(d) | Self::ItemChanged(d) => Subject::Item(d.sku.clone()),
@@ -175,31 +258,56 @@ impl Event {
             Self::PostingRuleDefined(d) => Subject::PostingRule(d.movement, d.class.clone()),
             Self::StockReceived(m)
             | Self::StockIssued(m)
-            | Self::StockReturned(m)
             | Self::StockAdjusted(m)
             | Self::StockRevalued(m)
+            | Self::StockScrapped(m)
             | Self::StockSettled(m) => Subject::Item(m.sku.clone()),
-            Self::StockTransferred(t) => Subject::Item(t.outgoing.sku.clone()),
+            Self::StockReturned(m) | Self::StockReturnedToSupplier(m) => goods(m),
+            Self::StockTransferred(t) | Self::StockStatusChanged(t) => Subject::Item(t.outgoing.sku.clone()),
+            Self::StockAssembled(e) | Self::StockDisassembled(e) => Subject::Item(e.sku.clone()),
+            Self::StockCostAdded(e) => Subject::Goods(e.receipt.position),
+            Self::StandardCostChanged(e) => Subject::Item(e.sku.clone()),
+            Self::StockPolicyDefined(e) => Subject::Item(e.sku.clone()),
+            Self::StockExpected(e) => Subject::Expectation(e.id.clone()),
+            Self::ExpectationCancelled(e) => Subject::Expectation(e.id.clone()),
             Self::ReservationOpened(e) => Subject::Reservation(e.id.clone()),
             Self::ReservationExtended(e) => Subject::Reservation(e.id.clone()),
             Self::ReservationReleased(e) | Self::ReservationExpired(e) => Subject::Reservation(e.id.clone()),
             Self::ReservationCommitted(e) => Subject::Reservation(e.id.clone()),
+            Self::ReservationChanged(e) | Self::ReservationFilled(e) => Subject::Reservation(e.id.clone()),
+            Self::ReservationConfirmed(e) => Subject::Reservation(e.id.clone()),
             Self::JournalEntryPosted(e) => Subject::Entry(e.id.clone()),
             Self::JournalEntryReversed(e) => Subject::Entry(e.id.clone()),
+            Self::TransferDispatched(e) => Subject::Transfer(e.id.clone()),
+            Self::TransferReceived(e) => Subject::Transfer(e.id.clone()),
+            Self::TransferCancelled(e) => Subject::Transfer(e.id.clone()),
+            Self::CountOpened(e) => Subject::Count(e.id.clone()),
+            Self::CountRecorded(e) => Subject::Count(e.id.clone()),
+            Self::CountPosted(e) => Subject::Count(e.id.clone()),
+            Self::CountCancelled(e) => Subject::Count(e.id.clone()),
         }
     }
 
-    /// Every movement of goods or value in it.
+    /// Every movement of goods or value in it, in the order they are applied.
     pub fn movements(&self) -> impl Iterator<Item = &Movement> {
         let (one, two, many): (Option<&Movement>, Option<&Movement>, &[Movement]) = match self {
             Self::StockReceived(m)
             | Self::StockIssued(m)
             | Self::StockReturned(m)
+            | Self::StockReturnedToSupplier(m)
             | Self::StockAdjusted(m)
+            | Self::StockScrapped(m)
             | Self::StockRevalued(m)
             | Self::StockSettled(m) => (Some(m), None, &[]),
-            Self::StockTransferred(t) => (Some(&t.outgoing), Some(&t.incoming), &[]),
+            Self::StockTransferred(t) | Self::StockStatusChanged(t) => (Some(&t.outgoing), Some(&t.incoming), &[]),
             Self::ReservationCommitted(e) => (None, None, &e.movements),
+            Self::StockAssembled(e) | Self::StockDisassembled(e) => (None, None, &e.movements),
+            Self::StockCostAdded(e) => (None, None, &e.movements),
+            Self::StandardCostChanged(e) => (None, None, &e.movements),
+            Self::TransferDispatched(e) => (None, None, &e.movements),
+            Self::TransferReceived(e) => (None, None, &e.movements),
+            Self::TransferCancelled(e) => (None, None, &e.movements),
+            Self::CountPosted(e) => (None, None, &e.movements),
             Self::TenantOpened(_)
             | Self::ItemDefined(_)
             | Self::ItemChanged(_)
@@ -208,14 +316,34 @@ impl Event {
             | Self::AccountOpened(_)
             | Self::AccountChanged(_)
             | Self::PostingRuleDefined(_)
+            | Self::StockPolicyDefined(_)
+            | Self::StockExpected(_)
+            | Self::ExpectationCancelled(_)
             | Self::ReservationOpened(_)
             | Self::ReservationExtended(_)
             | Self::ReservationReleased(_)
             | Self::ReservationExpired(_)
+            | Self::ReservationChanged(_)
+            | Self::ReservationConfirmed(_)
+            | Self::ReservationFilled(_)
+            | Self::CountOpened(_)
+            | Self::CountRecorded(_)
+            | Self::CountCancelled(_)
             | Self::JournalEntryPosted(_)
             | Self::JournalEntryReversed(_) => (None, None, &[]),
         };
         one.into_iter().chain(two).chain(many)
+    }
+
+    /// Goods neither come into the tenant's places nor leave them: quantities sum to zero.
+    #[must_use]
+    pub const fn conserves(&self) -> bool {
+        match self {
+            Self::StockTransferred(_) | Self::StockStatusChanged(_) | Self::TransferDispatched(_) | Self::TransferCancelled(_) => {
+                true
+            }
+            _goods_come_or_go_or_none_move => false,
+        }
     }
 
     /// Every posting in it, with the decimals of its amount.

@@ -203,6 +203,30 @@ code!(
     EntryId, parse_code, CODE_BYTES_MAX
 );
 code!(
+    /// An item's alternate unit, such as `box`.
+    UnitCode, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// A quantity of one item that shares origin and expiry.
+    LotCode, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// The identity of one unit of an item.
+    Serial, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// Names a transfer in two steps.
+    TransferId, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// Names a stock count.
+    CountId, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// Names an expected receipt.
+    ExpectationId, parse_code, CODE_BYTES_MAX
+);
+code!(
     /// Free text: stored and shown as it came in.
     Text, parse_text, TEXT_BYTES_MAX
 );

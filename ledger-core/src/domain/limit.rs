@@ -24,6 +24,30 @@ pub const TRANSACTION_STEPS_MAX: usize = 4_096;
 pub const RESERVATION_TTL_SECONDS_MAX: u32 = 90 * 24 * 3_600;
 /// A fact may be dated this far ahead of its recording.
 pub const EFFECTIVE_AHEAD_SECONDS_MAX: i64 = 366 * 24 * 3_600;
+/// Goods may be expected this far ahead.
+pub const DUE_AHEAD_SECONDS_MAX: i64 = 10 * 366 * 24 * 3_600;
+/// Alternate units of one item.
+pub const UNITS_MAX: usize = 32;
+/// Largest numerator or denominator of a unit's ratio: keeps every product with a quantity inside 128 bits.
+pub const RATIO_MAX: u64 = 1_000_000_000;
+/// Components of one kit.
+pub const COMPONENTS_MAX: usize = 100;
+/// Serials of one command: a pallet of phones, with room.
+pub const SERIALS_MAX: usize = 10_000;
+/// Levels of the location tree: tenant, site, building, hall, zone, aisle, rack, shelf, bin, and a few more.
+pub const LOCATION_DEPTH_MAX: usize = 16;
+/// Places an allocation considers and records per demand; beyond that the first ones in the strategy's order.
+pub const CANDIDATES_MAX: usize = 1_024;
+/// Locations of a priority list.
+pub const PRIORITY_LOCATIONS_MAX: usize = 1_000;
+/// Lines of one transfer or of one count's command.
+pub const DOCUMENT_LINES_MAX: usize = 1_000;
+/// Items and places of one count.
+pub const COUNT_LINES_MAX: usize = 100_000;
+/// Movements remembered at a location while it is counted, so that a count may be recorded later than it was made.
+pub const COUNT_MOVEMENTS_KEPT_MAX: usize = 10_000;
+/// Reservations that one command's incoming stock fills; the rest are filled by the next one there.
+pub const FILLS_MAX: usize = 1_000;
 /// Closed reservations and journal entries kept in memory per tenant; older ones are read back from the log when named.
 pub const CLOSED_STREAMS_KEPT_MAX: usize = 65_536;
 

@@ -3,10 +3,12 @@
 //! `decide` says which facts a command makes of a state; `evolve` folds a fact into the state. Everything else here
 //! is what those two need.
 
+pub mod allocation;
 pub mod amount;
 pub mod catalogue;
 pub mod codec;
 pub mod command;
+pub mod count;
 pub mod decider;
 pub mod event;
 pub mod id;
@@ -20,4 +22,6 @@ pub mod stock;
 #[cfg(test)]
 mod tests;
 pub mod time;
+pub mod transfer;
+pub mod unit;
 pub mod valuation;

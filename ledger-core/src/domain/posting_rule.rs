@@ -39,3 +39,17 @@ pub fn post_with_residue(accounts: &Accounts, settlement: &AccountCode, cost: i6
             .collect(),
     )
 }
+
+/// Postings of goods that come in at `value` while their counterpart bears `cost`; the difference is a `variance`.
+#[must_use]
+pub fn post_with_variance(accounts: &Accounts, variance: &AccountCode, value: i64, cost: i64) -> Option<Vec<Posting>> {
+    let difference = cost.checked_sub(value)?;
+    let counter = cost.checked_neg()?;
+    Some(
+        [(&accounts.inventory, value), (&accounts.counter, counter), (variance, difference)]
+            .into_iter()
+            .filter(|(_, amount)| *amount != 0)
+            .map(|(account, amount)| Posting { account: account.clone(), amount })
+            .collect(),
+    )
+}

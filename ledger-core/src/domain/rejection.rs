@@ -4,7 +4,10 @@ use minicbor::{Decode, Encode};
 
 use super::catalogue::command::MovementKind;
 use super::event::Posting;
-use super::id::{AccountCode, EntryId, LocationCode, PostingClass, ReservationId, Sku, Text};
+use super::id::{
+    AccountCode, CountId, EntryId, ExpectationId, LocationCode, LotCode, Position, PostingClass, ReservationId, Serial, Sku,
+    Text, TransferId, UnitCode,
+};
 use super::time::Timestamp;
 
 /// One demand that stock does not cover. Numbers at the item's scale.
@@ -249,59 +252,354 @@ pub enum Rejection {
     },
     #[n(43)]
     CommandIdReused,
+    #[n(44)]
+    UnknownUnit {
+        #[n(0)]
+        unit: UnitCode,
+    },
+    #[n(45)]
+    UnitInexact {
+        #[n(0)]
+        field: Text,
+        #[n(1)]
+        unit: UnitCode,
+    },
+    #[n(46)]
+    UnknownLot {
+        #[n(0)]
+        lot: LotCode,
+    },
+    #[n(47)]
+    LotRequired,
+    #[n(48)]
+    LotExpired {
+        #[n(0)]
+        lot: LotCode,
+        #[n(1)]
+        expired_at: Timestamp,
+    },
+    #[n(49)]
+    LotExpiryDiffers {
+        #[n(0)]
+        lot: LotCode,
+    },
+    #[n(50)]
+    UnknownSerial {
+        #[n(0)]
+        serial: Serial,
+    },
+    #[n(51)]
+    SerialExists {
+        #[n(0)]
+        serial: Serial,
+    },
+    #[n(52)]
+    SerialsRequired {
+        #[n(0)]
+        quantity: Text,
+    },
+    #[n(53)]
+    TrackingMismatch {
+        #[n(0)]
+        field: Text,
+    },
+    #[n(54)]
+    LocationNotStorage {
+        #[n(0)]
+        location: LocationCode,
+    },
+    #[n(55)]
+    LocationNotTransit {
+        #[n(0)]
+        location: LocationCode,
+    },
+    #[n(56)]
+    TransitLocationRequired,
+    #[n(57)]
+    LocationRequired {
+        #[n(0)]
+        line: u32,
+    },
+    #[n(58)]
+    LocationOutsideCount {
+        #[n(0)]
+        location: LocationCode,
+    },
+    #[n(59)]
+    LocationWithoutCoordinates {
+        #[n(0)]
+        location: LocationCode,
+    },
+    #[n(60)]
+    LocationCycle {
+        #[n(0)]
+        location: LocationCode,
+    },
+    #[n(61)]
+    LocationTooDeep {
+        #[n(0)]
+        depth_max: u32,
+    },
+    #[n(62)]
+    SameStatus,
+    #[n(63)]
+    UnknownMovement {
+        #[n(0)]
+        position: Position,
+        #[n(1)]
+        line: Option<u32>,
+    },
+    #[n(64)]
+    ReturnExceedsIssue {
+        #[n(0)]
+        returnable: Text,
+    },
+    #[n(65)]
+    RevaluationAmbiguous,
+    #[n(66)]
+    NotStandardCost {
+        #[n(0)]
+        sku: Sku,
+    },
+    #[n(67)]
+    StandardCostRequired {
+        #[n(0)]
+        sku: Sku,
+    },
+    #[n(68)]
+    MethodNeedsTracking {
+        #[n(0)]
+        sku: Sku,
+    },
+    #[n(69)]
+    ScaleNotWhole {
+        #[n(0)]
+        sku: Sku,
+    },
+    #[n(70)]
+    UnitInvalid {
+        #[n(0)]
+        unit: UnitCode,
+    },
+    #[n(71)]
+    ComponentInvalid {
+        #[n(0)]
+        sku: Sku,
+    },
+    #[n(72)]
+    ComponentInexact {
+        #[n(0)]
+        sku: Sku,
+    },
+    #[n(73)]
+    NotAKit {
+        #[n(0)]
+        sku: Sku,
+    },
+    #[n(74)]
+    UnknownExpectation {
+        #[n(0)]
+        expectation: ExpectationId,
+    },
+    #[n(75)]
+    ExpectationExists {
+        #[n(0)]
+        expectation: ExpectationId,
+    },
+    #[n(76)]
+    ExpectationClosed {
+        #[n(0)]
+        expectation: ExpectationId,
+    },
+    #[n(77)]
+    DueTimeOutOfRange,
+    #[n(78)]
+    UnknownTransfer {
+        #[n(0)]
+        transfer: TransferId,
+    },
+    #[n(79)]
+    TransferExists {
+        #[n(0)]
+        transfer: TransferId,
+    },
+    #[n(80)]
+    TransferClosed {
+        #[n(0)]
+        transfer: TransferId,
+    },
+    #[n(81)]
+    UnknownLine {
+        #[n(0)]
+        line: u32,
+    },
+    #[n(82)]
+    UnknownCount {
+        #[n(0)]
+        count: CountId,
+    },
+    #[n(83)]
+    CountExists {
+        #[n(0)]
+        count: CountId,
+    },
+    #[n(84)]
+    CountClosed {
+        #[n(0)]
+        count: CountId,
+    },
+    #[n(85)]
+    CountedOutsideCount {
+        #[n(0)]
+        opened_at: Timestamp,
+    },
+    #[n(86)]
+    CountedTooLate,
+    #[n(87)]
+    StrategyIncomplete {
+        #[n(0)]
+        field: Text,
+    },
+    #[n(88)]
+    OwnerRequired,
+    #[n(89)]
+    ReservationOwnerDiffers {
+        #[n(0)]
+        reservation: ReservationId,
+    },
+    #[n(90)]
+    ReservationAllocated {
+        #[n(0)]
+        reservation: ReservationId,
+    },
+    #[n(91)]
+    ReservationWaiting {
+        #[n(0)]
+        line: u32,
+        #[n(1)]
+        waiting: Text,
+    },
+    #[n(92)]
+    LineTooSmall {
+        #[n(0)]
+        line: u32,
+        #[n(1)]
+        held: Text,
+    },
 }
 
-impl Rejection {
-    /// The stable code; the same word that JSON shows under `code`.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::UnknownItem { .. } => "unknown_item",
-            Self::UnknownLocation { .. } => "unknown_location",
-            Self::UnknownAccount { .. } => "unknown_account",
-            Self::UnknownReservation { .. } => "unknown_reservation",
-            Self::UnknownEntry { .. } => "unknown_entry",
-            Self::PostingRuleMissing { .. } => "posting_rule_missing",
-            Self::QuantityNotPositive { .. } => "quantity_not_positive",
-            Self::ScaleExceeded { .. } => "scale_exceeded",
-            Self::NumberOutOfRange { .. } => "number_out_of_range",
-            Self::CostRequired => "cost_required",
-            Self::CostAmbiguous => "cost_ambiguous",
-            Self::CostNegative { .. } => "cost_negative",
-            Self::InsufficientStock { .. } => "insufficient_stock",
-            Self::StatedCostExceedsValue { .. } => "stated_cost_exceeds_value",
-            Self::RevaluationWithoutStock => "revaluation_without_stock",
-            Self::ValueBelowZero { .. } => "value_below_zero",
-            Self::SameLocation => "same_location",
-            Self::ReasonRequired => "reason_required",
-            Self::ZeroChange { .. } => "zero_change",
-            Self::TtlOutOfRange { .. } => "ttl_out_of_range",
-            Self::LinesOutOfRange { .. } => "lines_out_of_range",
-            Self::ReservationExists { .. } => "reservation_exists",
-            Self::ReservationExpired { .. } => "reservation_expired",
-            Self::ReservationClosed { .. } => "reservation_closed",
-            Self::ReservationNotExpired { .. } => "reservation_not_expired",
-            Self::ExpiryNotLater { .. } => "expiry_not_later",
-            Self::EntryUnbalanced { .. } => "entry_unbalanced",
-            Self::EntryExists { .. } => "entry_exists",
-            Self::EntryAlreadyReversed { .. } => "entry_already_reversed",
-            Self::PostingSideInvalid { .. } => "posting_side_invalid",
-            Self::InventoryAccount { .. } => "inventory_account",
-            Self::VersionMismatch { .. } => "version_mismatch",
-            Self::EffectiveTimeOutOfRange => "effective_time_out_of_range",
-            Self::ItemInUse { .. } => "item_in_use",
-            Self::LocationInUse { .. } => "location_in_use",
-            Self::AccountInUse { .. } => "account_in_use",
-            Self::AccountCycle { .. } => "account_cycle",
-            Self::ClassHasStock { .. } => "class_has_stock",
-            Self::ScaleOutOfRange { .. } => "scale_out_of_range",
-            Self::TenantAlreadyOpen => "tenant_already_open",
-            Self::TransactionEmpty => "transaction_empty",
-            Self::TransactionTooLong { .. } => "transaction_too_long",
-            Self::MetadataTooLarge { .. } => "metadata_too_large",
-            Self::CommandIdReused => "command_id_reused",
+/// Variants and their codes: one list makes [`Rejection::code`], which is exhaustive, and [`Rejection::CODES`].
+macro_rules! codes {
+    ($($variant:ident => $code:literal,)*) => {
+        impl Rejection {
+            /// Every code there is.
+            pub const CODES: &[&str] = &[$($code),*];
+
+            /// The stable code; the same word that JSON shows under `code`.
+            #[must_use]
+            pub const fn code(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $code,)*
+                }
+            }
         }
-    }
+    };
+}
+
+codes! {
+    UnknownItem => "unknown_item",
+    UnknownLocation => "unknown_location",
+    UnknownAccount => "unknown_account",
+    UnknownReservation => "unknown_reservation",
+    UnknownEntry => "unknown_entry",
+    PostingRuleMissing => "posting_rule_missing",
+    QuantityNotPositive => "quantity_not_positive",
+    ScaleExceeded => "scale_exceeded",
+    NumberOutOfRange => "number_out_of_range",
+    CostRequired => "cost_required",
+    CostAmbiguous => "cost_ambiguous",
+    CostNegative => "cost_negative",
+    InsufficientStock => "insufficient_stock",
+    StatedCostExceedsValue => "stated_cost_exceeds_value",
+    RevaluationWithoutStock => "revaluation_without_stock",
+    ValueBelowZero => "value_below_zero",
+    SameLocation => "same_location",
+    ReasonRequired => "reason_required",
+    ZeroChange => "zero_change",
+    TtlOutOfRange => "ttl_out_of_range",
+    LinesOutOfRange => "lines_out_of_range",
+    ReservationExists => "reservation_exists",
+    ReservationExpired => "reservation_expired",
+    ReservationClosed => "reservation_closed",
+    ReservationNotExpired => "reservation_not_expired",
+    ExpiryNotLater => "expiry_not_later",
+    EntryUnbalanced => "entry_unbalanced",
+    EntryExists => "entry_exists",
+    EntryAlreadyReversed => "entry_already_reversed",
+    PostingSideInvalid => "posting_side_invalid",
+    InventoryAccount => "inventory_account",
+    VersionMismatch => "version_mismatch",
+    EffectiveTimeOutOfRange => "effective_time_out_of_range",
+    ItemInUse => "item_in_use",
+    LocationInUse => "location_in_use",
+    AccountInUse => "account_in_use",
+    AccountCycle => "account_cycle",
+    ClassHasStock => "class_has_stock",
+    ScaleOutOfRange => "scale_out_of_range",
+    TenantAlreadyOpen => "tenant_already_open",
+    TransactionEmpty => "transaction_empty",
+    TransactionTooLong => "transaction_too_long",
+    MetadataTooLarge => "metadata_too_large",
+    CommandIdReused => "command_id_reused",
+    UnknownUnit => "unknown_unit",
+    UnitInexact => "unit_inexact",
+    UnknownLot => "unknown_lot",
+    LotRequired => "lot_required",
+    LotExpired => "lot_expired",
+    LotExpiryDiffers => "lot_expiry_differs",
+    UnknownSerial => "unknown_serial",
+    SerialExists => "serial_exists",
+    SerialsRequired => "serials_required",
+    TrackingMismatch => "tracking_mismatch",
+    LocationNotStorage => "location_not_storage",
+    LocationNotTransit => "location_not_transit",
+    TransitLocationRequired => "transit_location_required",
+    LocationRequired => "location_required",
+    LocationOutsideCount => "location_outside_count",
+    LocationWithoutCoordinates => "location_without_coordinates",
+    LocationCycle => "location_cycle",
+    LocationTooDeep => "location_too_deep",
+    SameStatus => "same_status",
+    UnknownMovement => "unknown_movement",
+    ReturnExceedsIssue => "return_exceeds_issue",
+    RevaluationAmbiguous => "revaluation_ambiguous",
+    NotStandardCost => "not_standard_cost",
+    StandardCostRequired => "standard_cost_required",
+    MethodNeedsTracking => "method_needs_tracking",
+    ScaleNotWhole => "scale_not_whole",
+    UnitInvalid => "unit_invalid",
+    ComponentInvalid => "component_invalid",
+    ComponentInexact => "component_inexact",
+    NotAKit => "not_a_kit",
+    UnknownExpectation => "unknown_expectation",
+    ExpectationExists => "expectation_exists",
+    ExpectationClosed => "expectation_closed",
+    DueTimeOutOfRange => "due_time_out_of_range",
+    UnknownTransfer => "unknown_transfer",
+    TransferExists => "transfer_exists",
+    TransferClosed => "transfer_closed",
+    UnknownLine => "unknown_line",
+    UnknownCount => "unknown_count",
+    CountExists => "count_exists",
+    CountClosed => "count_closed",
+    CountedOutsideCount => "counted_outside_count",
+    CountedTooLate => "counted_too_late",
+    StrategyIncomplete => "strategy_incomplete",
+    OwnerRequired => "owner_required",
+    ReservationOwnerDiffers => "reservation_owner_differs",
+    ReservationAllocated => "reservation_allocated",
+    ReservationWaiting => "reservation_waiting",
+    LineTooSmall => "line_too_small",
 }
 
 /// A refused command: the reason, and in a transaction the step that was refused.

@@ -11,7 +11,7 @@ use crate::audit::leaf;
 use crate::audit::merkle::Frontier;
 use crate::domain::codec;
 use crate::domain::command::{Action, Command};
-use crate::domain::decider::{Undecided, handle};
+use crate::domain::decider::{Undecided, goods_named, handle, subject};
 use crate::domain::event::{Recorded, Subject, stream_key};
 use crate::domain::id::{CommandId, Position, TenantId};
 use crate::domain::time::Timestamp;
@@ -137,27 +137,41 @@ fn leaf_of(tenant: TenantId, row: &EventRow) -> leaf::Row<'_> {
     }
 }
 
-/// Keys of the streams a command names that are not in memory: closed reservations and old entries, or none at all.
+/// Keys of the streams a command names that are not in memory: what is closed, or none at all.
 pub(super) fn missing_streams(state: &Tenant, command: &Command) -> Vec<[u8; 16]> {
-    let subjects = command.steps.iter().filter_map(|action| match action {
-        Action::ExtendReservation(c) => Some(Subject::Reservation(c.id.clone())),
-        Action::ReleaseReservation(c) => Some(Subject::Reservation(c.id.clone())),
-        Action::CommitReservation(c) => Some(Subject::Reservation(c.id.clone())),
-        Action::ExpireReservation(c) => Some(Subject::Reservation(c.id.clone())),
-        Action::ReverseEntry(c) => Some(Subject::Entry(c.id.clone())),
-        Action::OpenTenant(_)
-        | Action::DefineItem(_)
-        | Action::DefineLocation(_)
-        | Action::DefineAccount(_)
-        | Action::DefinePostingRule(_)
-        | Action::Receive(_)
-        | Action::Issue(_)
-        | Action::Return(_)
-        | Action::Adjust(_)
-        | Action::Revalue(_)
-        | Action::Transfer(_)
-        | Action::Reserve(_)
-        | Action::PostEntry(_) => None,
-    });
+    let subjects = command.steps.iter().filter_map(named);
     subjects.filter(|s| state.ledger.stream(s).version == 0).map(|s| stream_key(&s.to_string())).collect()
+}
+
+/// Positions of earlier events whose goods a command speaks of and that are not in memory.
+pub(super) fn missing_goods(state: &Tenant, command: &Command) -> Vec<Position> {
+    let positions = command.steps.iter().filter_map(goods_named);
+    // A position that the log has not reached yet may become an event: nothing is known of it, not even that it moves
+    // nothing.
+    positions.filter(|p| *p > 0 && *p <= state.ledger.position() && state.ledger.goods(*p).is_none()).collect()
+}
+
+/// The stream an action needs that may have been dropped from memory. One that it begins needs nothing: should it be
+/// there already, the append says so.
+fn named(action: &Action) -> Option<Subject> {
+    match action {
+        Action::Reserve(_)
+        | Action::PostEntry(_)
+        | Action::Expect(_)
+        | Action::DispatchTransfer(_)
+        | Action::OpenCount(_)
+        | Action::AddCost(_) => None,
+        Action::Receive(c) => c.expectation.clone().map(Subject::Expectation),
+        another => subject(another).filter(|s| match s {
+            Subject::Reservation(_) | Subject::Entry(_) | Subject::Expectation(_) | Subject::Transfer(_) | Subject::Count(_) => {
+                true
+            }
+            Subject::Tenant
+            | Subject::Item(_)
+            | Subject::Location(_)
+            | Subject::Account(_)
+            | Subject::PostingRule(..)
+            | Subject::Goods(_) => false,
+        }),
+    }
 }

@@ -1,5 +1,6 @@
 //! A shard's writer: collects jobs, has them decided, appends, answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,8 @@ use super::handle::{Answer, Handle, Job, Outcome, ShardHandle};
 use super::options::Options;
 use super::settle::{Witnesses, settle};
 use crate::domain::command::Command;
-use crate::domain::id::{CommandId, TenantId};
+use crate::domain::event::Subject;
+use crate::domain::id::{CommandId, Position, TenantId};
 use crate::domain::rejection::{Refusal, Rejection};
 use crate::store::append::{Batch, Verdict, append};
 use crate::store::command_log::{self, Answered, Found};
@@ -265,6 +267,7 @@ impl Shard {
         }
         let mut known = Vec::new();
         let mut missing = Vec::new();
+        let mut goods = BTreeSet::new();
         for at in work.open() {
             let Some(command) = work.command(at) else {
                 continue;
@@ -273,12 +276,39 @@ impl Shard {
                 known.push(command.id);
             }
             missing.extend(batch::missing_streams(state, command));
+            goods.extend(batch::missing_goods(state, command));
         }
         if !known.is_empty() {
             self.answer_known(work, &known).await;
         }
         if !missing.is_empty() {
             self.absorb(work, &missing).await;
+        }
+        for position in goods {
+            self.absorb_goods(work, position).await;
+        }
+    }
+
+    /// Reads an earlier event, and what happened to its goods since. Returns are rare: one round trip each.
+    async fn absorb_goods(&mut self, work: &mut Work, position: Position) {
+        let name = Subject::Goods(position).to_string();
+        let found = async {
+            let event = read::page(&self.pool, work.tenant, position.saturating_sub(1), 1).await?;
+            let later = read::stream(&self.pool, work.tenant, &name, 0, ABSORB_EVENTS_MAX).await?;
+            Ok::<_, crate::store::Error>((event, later))
+        };
+        let found = found.await;
+        let Some(state) = self.tenants.get_mut(&work.tenant) else {
+            return;
+        };
+        match found {
+            Err(error) => work.answer_rest(fault(work.tenant, &error)),
+            Ok((event, later)) => {
+                let event = event.into_iter().map(|s| s.recorded).find(|r| r.position == position);
+                let upto = state.ledger.position();
+                let later: Vec<_> = later.into_iter().map(|s| s.recorded).filter(|r| r.position <= upto).collect();
+                state.ledger.absorb_goods(position, event.as_ref(), &later);
+            }
         }
     }
 

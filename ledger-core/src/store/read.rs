@@ -262,6 +262,16 @@ pub async fn head(executor: impl PgExecutor<'_>, tenant: TenantId) -> Result<Opt
     row.as_ref().map(head_from).transpose()
 }
 
+/// The last position recorded before an instant; 0 when there is none. About 20 look-ups by key in a million events.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn position_before(executor: impl PgExecutor<'_>, tenant: TenantId, before: Timestamp) -> Result<Position, Error> {
+    let found: Option<i64> =
+        sqlx::query_scalar(include_str!("position_before.sql")).bind(tenant.0).bind(before.0).fetch_optional(executor).await?;
+    Ok(found.unwrap_or(0))
+}
+
 /// The database's clock: what expiries are measured by.
 ///
 /// # Errors

@@ -150,6 +150,9 @@ mod tests {
             name: "Shop".parse().unwrap(),
             kind: Default::default(),
             retired: false,
+            parent: None,
+            x: None,
+            y: None,
         };
         let note = Note { reference: Some("PO 7".parse().unwrap()), reason: None };
         let fact = Fact { event: Event::LocationDefined(definition), effective_at: None, note };

@@ -2,8 +2,9 @@
 
 use ledger_core::domain::codec;
 use ledger_core::domain::event::Recorded;
-use ledger_core::domain::id::{LocationCode, Position, ReasonCode, Sku, Text};
+use ledger_core::domain::id::{LocationCode, LotCode, Position, ReasonCode, Sku, Text};
 use ledger_core::domain::stock::event::Movement;
+use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::domain::time::Timestamp;
 
 use super::row::Level;
@@ -27,10 +28,15 @@ pub struct Card {
     pub value_after: i64,
     pub reference: Option<Text>,
     pub reason: Option<ReasonCode>,
+    pub lane: i16,
+    pub lane_on_hand: i64,
+    pub lane_value: i64,
+    pub status: StockStatus,
+    pub lot: Option<LotCode>,
 }
 
 impl Card {
-    pub(super) fn new(recorded: &Recorded, line: i32, m: &Movement, after: &Level) -> Self {
+    pub(super) fn new(recorded: &Recorded, line: i32, m: &Movement, after: &Level, lane: (i16, i64, i64)) -> Self {
         Self {
             sku: m.sku.clone(),
             location: m.location.clone(),
@@ -47,6 +53,11 @@ impl Card {
             value_after: after.value,
             reference: recorded.fact.note.reference.clone(),
             reason: recorded.fact.note.reason.clone(),
+            lane: lane.0,
+            lane_on_hand: lane.1,
+            lane_value: lane.2,
+            status: m.status(),
+            lot: m.lot().cloned(),
         }
     }
 }

@@ -6,20 +6,26 @@
 //! loaded or known to be absent ([`Tables::wanted`]).
 
 mod card;
+mod document;
 mod fold;
+mod lane;
 mod load;
 mod row;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use ledger_core::domain::id::{AccountCode, LocationCode, ReservationId, Sku};
+use ledger_core::domain::id::{AccountCode, LocationCode, LotCode, ReservationId, Serial as SerialCode, Sku};
+use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::domain::time::Timestamp;
+use ledger_core::view::document::{DocumentStatus, Kind};
 use ledger_core::view::{AccountView, Cached, StockAtLocation, StockView};
 
 pub use card::Card;
+pub use document::DocumentRow;
+pub use lane::{LANES_MAX, Lane, UNORDERED};
 pub use load::load_all;
-pub use row::{Account, Balance, Item, Level, Location, Reservation, Status};
+pub use row::{Account, Balance, Item, Level, Location, Lot, Reservation, Serial, Status};
 
 /// Rows of one tenant: all of them when folded from nothing, those touched lately in the steady state.
 #[derive(Debug, Default)]
@@ -28,6 +34,14 @@ pub struct Tables {
     pub items: HashMap<Sku, Item>,
     /// By SKU, then location.
     pub levels: HashMap<Sku, BTreeMap<LocationCode, Level>>,
+    /// By SKU: location, lot (empty for none) and status; what is sellable and of no lot is the rest of its level.
+    pub cells: HashMap<Sku, BTreeMap<CellKey, i64>>,
+    /// Lots that came in for the first time; forgotten by the steady state once written.
+    pub lots: HashMap<(Sku, LotCode), Lot>,
+    /// Units on hand, `None` for one that left; forgotten by the steady state once written.
+    pub serials: HashMap<(Sku, SerialCode), Option<Serial>>,
+    /// By kind and id; closed ones are forgotten by the steady state once written.
+    pub documents: HashMap<(Kind, String), DocumentRow>,
     /// By SKU: expiry, reservation and line of every open hold.
     pub holds: HashMap<Sku, BTreeSet<(Timestamp, ReservationId, i32)>>,
     /// By code.
@@ -55,13 +69,20 @@ pub struct Dirty {
     pub accounts: HashSet<AccountCode>,
     pub balances: HashSet<AccountCode>,
     pub reservations: HashSet<ReservationId>,
+    pub cells: HashSet<(Sku, CellKey)>,
+    pub documents: HashSet<(Kind, String)>,
 }
+
+/// Location, lot (empty for none) and status.
+pub type CellKey = (LocationCode, String, StockStatus);
 
 /// Keys that were looked up, so that absence is knowledge.
 #[derive(Debug, Default)]
 struct Known {
     skus: HashSet<Sku>,
-    locations: HashSet<LocationCode>,
+    /// All of them: which pool a place belongs to is a question about the tree.
+    all_locations: bool,
+    documents: HashSet<(Kind, String)>,
     accounts: HashSet<AccountCode>,
     reservations: HashSet<ReservationId>,
 }
@@ -73,13 +94,21 @@ impl Tables {
     /// Forgets what is written. Keeps the rows for the next batch, unless there are too many.
     pub(crate) fn written(&mut self) {
         for id in &self.dirty.reservations {
-            if self.reservations.get(id).is_some_and(|r| r.status != Status::Held) {
+            if self.reservations.get(id).is_some_and(|r| !r.status.holds()) {
                 self.reservations.remove(id);
                 self.known.reservations.remove(id);
             }
         }
+        for key in &self.dirty.documents {
+            if self.documents.get(key).is_some_and(|d| d.status != DocumentStatus::Open) {
+                self.documents.remove(key);
+                self.known.documents.remove(key);
+            }
+        }
         self.dirty = Dirty::default();
         self.cards.clear();
+        self.lots.clear();
+        self.serials.clear();
         if self.rows() > ROWS_KEPT_MAX {
             *self = Self::default();
         }
@@ -87,8 +116,9 @@ impl Tables {
 
     /// Rows in memory, about: an item counts for its levels and holds too, a reservation for its lines.
     pub(crate) fn rows(&self) -> usize {
-        let keys = self.known.skus.len() + self.known.locations.len() + self.known.accounts.len() + self.known.reservations.len();
-        keys + self.items.len() + self.levels.len() + self.holds.len() + self.accounts.len() + 2 * self.reservations.len()
+        let keys = self.known.skus.len() + self.known.documents.len() + self.known.accounts.len() + self.known.reservations.len();
+        let cells: usize = self.cells.values().map(BTreeMap::len).sum();
+        keys + cells + self.locations.len() + self.documents.len() + self.items.len() + self.levels.len() + self.holds.len() + self.accounts.len() + 2 * self.reservations.len()
     }
 
     /// What a read of an item answers, with what its reader must check.
@@ -102,15 +132,21 @@ impl Tables {
             .flatten()
             .map(|(location, l)| StockAtLocation {
                 location: location.clone(),
+                pool: l.pool.clone(),
                 position: l.position,
                 on_hand: l.on_hand,
+                unsellable: l.unsellable,
                 reserved: l.reserved,
+                allocated: l.allocated,
+                waiting: l.waiting,
+                incoming: l.incoming,
+                safety: l.safety,
                 value: l.value,
             })
             .collect();
         // Of the levels only, as the table answers it; the item's own newest event is no movement.
         let position = locations.iter().map(|l| l.position).fold(0, i64::max);
-        let next_expiry = self.holds.get(sku).and_then(|h| h.first()).map(|(at, _, _)| at.0);
+        let next_expiry = self.holds.get(sku).and_then(|h| h.first()).map(|(at, _, _)| at.0).filter(|at| *at != i64::MAX);
         let body = StockView {
             sku: sku.clone(),
             stream_version: item.stream_version,

@@ -1,10 +1,12 @@
 //! Changed rows into the database: one statement per view, whole columns at once.
 
-use ledger_core::domain::id::TenantId;
+use ledger_core::domain::id::{Sku, TenantId};
+use ledger_core::domain::stock::status::StockStatus;
+use ledger_core::view::document::Document;
 use sqlx::PgConnection;
 
-use super::Tables;
-use super::row::Status;
+use super::document::DocumentRow;
+use super::{CellKey, Tables, lane};
 use crate::Error;
 
 fn json(value: &impl serde::Serialize) -> Result<String, Error> {
@@ -19,7 +21,11 @@ impl Tables {
         self.write_cards(db, tenant).await?;
         self.write_balances(db, tenant).await?;
         self.write_reservations(db, tenant).await?;
-        self.write_holds(db, tenant).await
+        self.write_holds(db, tenant).await?;
+        self.write_cells(db, tenant).await?;
+        self.write_lots(db, tenant).await?;
+        self.write_serials(db, tenant).await?;
+        self.write_documents(db, tenant).await
     }
 
     async fn write_catalogue(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
@@ -86,11 +92,14 @@ impl Tables {
             return Ok(());
         }
         sqlx::query(
-            "INSERT INTO view_stock_level (tenant_id, sku, location, position, on_hand, reserved, value, scale, money) \
+            "INSERT INTO view_stock_level (tenant_id, sku, location, position, on_hand, reserved, value, scale, money, allocated, waiting, \
+             unsellable, incoming, safety, pool, lanes) \
              SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::smallint[], \
-             $9::smallint[]) AS k (sku, location, position, on_hand, reserved, value, scale, money) \
+             $9::smallint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::text[]) AS k \
              ON CONFLICT (tenant_id, sku, location) DO UPDATE SET position = excluded.position, on_hand = excluded.on_hand, \
-             reserved = excluded.reserved, value = excluded.value, scale = excluded.scale, money = excluded.money",
+             reserved = excluded.reserved, value = excluded.value, scale = excluded.scale, money = excluded.money, \
+             allocated = excluded.allocated, waiting = excluded.waiting, unsellable = excluded.unsellable, \
+             incoming = excluded.incoming, safety = excluded.safety, pool = excluded.pool, lanes = excluded.lanes",
         )
         .bind(tenant.0)
         .bind(rows.iter().map(|(sku, _, _)| sku.as_str()).collect::<Vec<_>>())
@@ -101,6 +110,13 @@ impl Tables {
         .bind(rows.iter().map(|(_, _, l)| l.value).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, _, l)| i16::from(l.scale)).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, _, l)| i16::from(l.money)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, _, l)| l.allocated).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, _, l)| l.waiting).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, _, l)| l.unsellable).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, _, l)| l.incoming).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, _, l)| l.safety).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, _, l)| l.pool.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, _, l)| lane::to_text(&l.lanes)).collect::<Vec<_>>())
         .execute(db)
         .await?;
         Ok(())
@@ -113,10 +129,10 @@ impl Tables {
         }
         sqlx::query(
             "INSERT INTO view_stock_card (tenant_id, sku, location, position, line, type, scale, money, effective_at, recorded_at, \
-             quantity, value, on_hand_after, value_after, reference, reason) \
+             quantity, value, on_hand_after, value_after, reference, reason, lane, lane_on_hand, lane_value, status, lot) \
              SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::integer[], $6::smallint[], $7::smallint[], \
              $8::smallint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], \
-             $16::text[]) AS k",
+             $16::text[], $17::smallint[], $18::bigint[], $19::bigint[], $20::smallint[], $21::text[]) AS k",
         )
         .bind(tenant.0)
         .bind(rows.iter().map(|r| r.sku.as_str()).collect::<Vec<_>>())
@@ -134,6 +150,11 @@ impl Tables {
         .bind(rows.iter().map(|r| r.value_after).collect::<Vec<_>>())
         .bind(rows.iter().map(|r| r.reference.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
         .bind(rows.iter().map(|r| r.reason.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
+        .bind(rows.iter().map(|r| r.lane).collect::<Vec<_>>())
+        .bind(rows.iter().map(|r| r.lane_on_hand).collect::<Vec<_>>())
+        .bind(rows.iter().map(|r| r.lane_value).collect::<Vec<_>>())
+        .bind(rows.iter().map(|r| number(r.status)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|r| r.lot.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
         .execute(db)
         .await?;
         Ok(())
@@ -168,12 +189,13 @@ impl Tables {
             return Ok(());
         }
         sqlx::query(
-            "INSERT INTO view_reservation (tenant_id, reservation_id, stream_version, position, status, owner, expires_at, opened_at, lines) \
-             SELECT $1, k.id, k.stream_version, k.position, k.status, k.owner, k.expires_at, k.opened_at, k.lines::jsonb \
-             FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::text[]) \
-             AS k (id, stream_version, position, status, owner, expires_at, opened_at, lines) \
+            "INSERT INTO view_reservation (tenant_id, reservation_id, stream_version, position, status, owner, expires_at, opened_at, lines, priority) \
+             SELECT $1, k.id, k.stream_version, k.position, k.status, k.owner, k.expires_at, k.opened_at, k.lines::jsonb, k.priority \
+             FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::text[], \
+             $10::smallint[]) AS k (id, stream_version, position, status, owner, expires_at, opened_at, lines, priority) \
              ON CONFLICT (tenant_id, reservation_id) DO UPDATE SET stream_version = excluded.stream_version, \
-             position = excluded.position, status = excluded.status, expires_at = excluded.expires_at",
+             position = excluded.position, status = excluded.status, expires_at = excluded.expires_at, \
+             lines = excluded.lines",
         )
         .bind(tenant.0)
         .bind(rows.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>())
@@ -184,6 +206,7 @@ impl Tables {
         .bind(rows.iter().map(|(_, r)| r.expires_at.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, r)| r.opened_at.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, r)| json(&r.lines)).collect::<Result<Vec<_>, _>>()?)
+        .bind(rows.iter().map(|(_, r)| i16::from(r.priority)).collect::<Vec<_>>())
         .execute(db)
         .await?;
         Ok(())
@@ -200,15 +223,16 @@ impl Tables {
             .bind(rows.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>())
             .execute(&mut *db)
             .await?;
-        let held = rows.iter().filter(|(_, r)| r.status == Status::Held);
-        let lines: Vec<_> =
-            held.flat_map(|(id, r)| (0_i32..).zip(&r.lines).map(move |(n, l)| (*id, r.expires_at, n, l))).collect();
+        let held = rows.iter().filter(|(_, r)| r.status.holds());
+        let numbered = held.flat_map(|(id, r)| (0_i32..).zip(&r.lines).map(move |(n, l)| (*id, r.lapses_at(), n, l)));
+        let lines: Vec<_> = numbered.filter(|(_, _, _, l)| l.quantity > 0).collect();
         if lines.is_empty() {
             return Ok(());
         }
         sqlx::query(
-            "INSERT INTO view_hold (tenant_id, sku, location, expires_at, reservation_id, line, quantity) \
-             SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::bigint[]) AS k",
+            "INSERT INTO view_hold (tenant_id, sku, location, expires_at, reservation_id, line, quantity, waiting, lot) \
+             SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::bigint[], $8::bigint[], \
+             $9::text[]) AS k",
         )
         .bind(tenant.0)
         .bind(lines.iter().map(|(_, _, _, l)| l.sku.as_str()).collect::<Vec<_>>())
@@ -217,8 +241,131 @@ impl Tables {
         .bind(lines.iter().map(|(id, _, _, _)| id.as_str()).collect::<Vec<_>>())
         .bind(lines.iter().map(|(_, _, n, _)| *n).collect::<Vec<_>>())
         .bind(lines.iter().map(|(_, _, _, l)| l.quantity).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, _, l)| l.waiting()).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, _, l)| l.lot.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
         .execute(db)
         .await?;
         Ok(())
     }
+
+    async fn write_cells(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
+        if self.dirty.cells.is_empty() {
+            return Ok(());
+        }
+        let units = |(sku, key): &(Sku, CellKey)| self.cells.get(sku).and_then(|c| c.get(key)).copied().unwrap_or(0);
+        let (there, gone): (Vec<_>, Vec<_>) = self.dirty.cells.iter().map(|key| (key, units(key))).partition(|(_, n)| *n != 0);
+        sqlx::query(
+            "DELETE FROM view_stock_cell c USING unnest($2::text[], $3::text[], $4::text[], $5::smallint[]) AS k (sku, location, lot, status) \
+             WHERE c.tenant_id = $1 AND c.sku = k.sku AND c.location = k.location AND c.lot = k.lot AND c.status = k.status",
+        )
+        .bind(tenant.0)
+        .bind(gone.iter().map(|((sku, _), _)| sku.as_str()).collect::<Vec<_>>())
+        .bind(gone.iter().map(|((_, (location, _, _)), _)| location.as_str()).collect::<Vec<_>>())
+        .bind(gone.iter().map(|((_, (_, lot, _)), _)| lot.as_str()).collect::<Vec<_>>())
+        .bind(gone.iter().map(|((_, (_, _, status)), _)| number(*status)).collect::<Vec<_>>())
+        .execute(&mut *db)
+        .await?;
+        sqlx::query(
+            "INSERT INTO view_stock_cell (tenant_id, sku, location, lot, status, on_hand) \
+             SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::bigint[]) AS k \
+             ON CONFLICT (tenant_id, sku, location, lot, status) DO UPDATE SET on_hand = excluded.on_hand",
+        )
+        .bind(tenant.0)
+        .bind(there.iter().map(|((sku, _), _)| sku.as_str()).collect::<Vec<_>>())
+        .bind(there.iter().map(|((_, (location, _, _)), _)| location.as_str()).collect::<Vec<_>>())
+        .bind(there.iter().map(|((_, (_, lot, _)), _)| lot.as_str()).collect::<Vec<_>>())
+        .bind(there.iter().map(|((_, (_, _, status)), _)| number(*status)).collect::<Vec<_>>())
+        .bind(there.iter().map(|(_, units)| *units).collect::<Vec<_>>())
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    /// A lot is what it was when it first came in.
+    async fn write_lots(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
+        if self.lots.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = self.lots.iter().collect();
+        sqlx::query(
+            "INSERT INTO view_lot (tenant_id, sku, lot, expires_at, position) \
+             SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS k \
+             ON CONFLICT (tenant_id, sku, lot) DO NOTHING",
+        )
+        .bind(tenant.0)
+        .bind(rows.iter().map(|((sku, _), _)| sku.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|((_, lot), _)| lot.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, l)| l.expires_at.map(|at| at.0)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, l)| l.position).collect::<Vec<_>>())
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    async fn write_serials(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
+        if self.serials.is_empty() {
+            return Ok(());
+        }
+        let gone: Vec<_> = self.serials.iter().filter(|(_, there)| there.is_none()).map(|(key, _)| key).collect();
+        sqlx::query(
+            "DELETE FROM view_serial s USING unnest($2::text[], $3::text[]) AS k (sku, serial) \
+             WHERE s.tenant_id = $1 AND s.sku = k.sku AND s.serial = k.serial",
+        )
+        .bind(tenant.0)
+        .bind(gone.iter().map(|(sku, _)| sku.as_str()).collect::<Vec<_>>())
+        .bind(gone.iter().map(|(_, serial)| serial.as_str()).collect::<Vec<_>>())
+        .execute(&mut *db)
+        .await?;
+        let there: Vec<_> = self.serials.iter().filter_map(|(key, there)| Some((key, there.as_ref()?))).collect();
+        sqlx::query(
+            "INSERT INTO view_serial (tenant_id, sku, serial, location, status) \
+             SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::text[], $5::smallint[]) AS k \
+             ON CONFLICT (tenant_id, sku, serial) DO UPDATE SET location = excluded.location, status = excluded.status",
+        )
+        .bind(tenant.0)
+        .bind(there.iter().map(|((sku, _), _)| sku.as_str()).collect::<Vec<_>>())
+        .bind(there.iter().map(|((_, serial), _)| serial.as_str()).collect::<Vec<_>>())
+        .bind(there.iter().map(|(_, s)| s.location.as_str()).collect::<Vec<_>>())
+        .bind(there.iter().map(|(_, s)| number(s.status)).collect::<Vec<_>>())
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    async fn write_documents(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
+        let rows: Vec<_> = self.dirty.documents.iter().filter_map(|k| self.documents.get_key_value(k)).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let body = |row: &DocumentRow| match &row.document {
+            Document::Expectation(view) => json(view),
+            Document::Transfer(view) => json(view),
+            Document::Count(view) => json(view),
+        };
+        sqlx::query(
+            "INSERT INTO view_document (tenant_id, kind, document_id, stream_version, position, status, sku, due_at, body) \
+             SELECT $1, k.kind, k.id, k.stream_version, k.position, k.status, k.sku, k.due_at, k.body::jsonb \
+             FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::text[]) \
+             AS k (kind, id, stream_version, position, status, sku, due_at, body) \
+             ON CONFLICT (tenant_id, kind, document_id) DO UPDATE SET stream_version = excluded.stream_version, \
+             position = excluded.position, status = excluded.status, body = excluded.body",
+        )
+        .bind(tenant.0)
+        .bind(rows.iter().map(|((kind, _), _)| kind.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|((_, id), _)| id.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, d)| d.stream_version).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, d)| d.position).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, d)| d.status.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, d)| d.expected().map(|(sku, _)| sku.as_str())).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, d)| d.expected().map(|(_, at)| at.0)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, d)| body(d)).collect::<Result<Vec<_>, _>>()?)
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}
+
+/// A status as the tables hold it: its place among all of them.
+fn number(status: StockStatus) -> i16 {
+    StockStatus::ALL.iter().zip(0_i16..).find(|(s, _)| **s == status).map_or(0, |(_, n)| n)
 }

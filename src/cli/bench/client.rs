@@ -33,6 +33,18 @@ impl Client {
             body.len()
         )?;
         self.out.extend_from_slice(body);
+        self.exchange().await
+    }
+
+    /// Reads a path and answers the status.
+    pub(super) async fn get(&mut self, path: &str) -> Result<u16> {
+        use std::io::Write;
+        self.out.clear();
+        write!(self.out, "GET {path} HTTP/1.1\r\nhost: ledger\r\nauthorization: Bearer {}\r\n\r\n", self.key)?;
+        self.exchange().await
+    }
+
+    async fn exchange(&mut self) -> Result<u16> {
         self.stream.write_all(&self.out).await?;
         self.buffer.clear();
         loop {

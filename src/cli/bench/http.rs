@@ -20,14 +20,14 @@ const BATCH_COMMANDS: usize = 500;
 /// Connections that send batches.
 const BATCH_CONNECTIONS: usize = 4;
 
-struct Server {
-    address: SocketAddr,
-    key: String,
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) key: String,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<Result<()>>,
 }
 
-async fn serve(bench: &Bench, tenant: TenantId) -> Result<Server> {
+pub(super) async fn serve(bench: &Bench, tenant: TenantId) -> Result<Server> {
     let key = api_key::create(&bench.pool, tenant, "bench", None).await?.text;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -108,8 +108,14 @@ pub(super) async fn http(bench: &mut Bench, tenant: TenantId) -> Result<()> {
     let server = serve(bench, tenant).await?;
     singles(bench, &server).await?;
     batches(bench, &server).await?;
-    server.stop.cancel();
-    server.task.await?
+    server.stop().await
+}
+
+impl Server {
+    pub(super) async fn stop(self) -> Result<()> {
+        self.stop.cancel();
+        self.task.await?
+    }
 }
 
 /// At full and at half load.

@@ -20,7 +20,7 @@ pub(super) fn action(json: serde_json::Value) -> Result<Action> {
     Ok(serde_json::from_value(json)?)
 }
 
-fn command(context: &Arc<Context>, action: Action) -> Command {
+pub(super) fn command(context: &Arc<Context>, action: Action) -> Command {
     let fresh = uuid::Uuid::now_v7();
     Command::new(CommandId::from_key(&fresh.to_string()), Arc::clone(context), vec![action], fresh)
 }
@@ -52,7 +52,7 @@ pub(super) async fn tenant(bench: &Bench, code: &str, items: usize) -> Result<Te
     Ok(tenant)
 }
 
-fn accepted(outcome: Outcome) -> Result<()> {
+pub(super) fn accepted(outcome: Outcome) -> Result<()> {
     match outcome {
         Outcome::Accepted { .. } => Ok(()),
         Outcome::Unchanged => bail!("a command changed nothing"),

@@ -20,7 +20,15 @@ pub(super) fn memory(bench: &mut Bench) -> Result<()> {
     let started = Instant::now();
     let mut ledger = Ledger::default();
     let location = "MAIN".parse()?;
-    let defined = LocationDefinition { code: location, name: "Main".parse()?, kind: Default::default(), retired: false };
+    let defined = LocationDefinition {
+        code: location,
+        name: "Main".parse()?,
+        kind: Default::default(),
+        retired: false,
+        parent: None,
+        x: None,
+        y: None,
+    };
     push(&mut ledger, Event::LocationDefined(defined.clone()), None)?;
     for item in 0..items {
         let sku = format!("SKU-{item:09}").parse()?;
@@ -33,6 +41,11 @@ pub(super) fn memory(bench: &mut Bench) -> Result<()> {
             posting_class: "default".parse()?,
             negative_stock: Default::default(),
             retired: false,
+            tracking: None,
+            pool: None,
+            standard_cost: None,
+            units: None,
+            components: None,
         };
         let movement = Movement {
             sku: definition.sku.clone(),
@@ -44,6 +57,7 @@ pub(super) fn memory(bench: &mut Bench) -> Result<()> {
             postings: Vec::new(),
             layers: Vec::new(),
             provisional: None,
+            detail: None,
         };
         let stream = push(&mut ledger, Event::ItemDefined(definition), None)?;
         push(&mut ledger, Event::StockReceived(movement), Some(stream))?;

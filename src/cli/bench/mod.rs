@@ -10,6 +10,7 @@ mod client;
 mod http;
 mod load;
 mod memory;
+mod past;
 mod projection;
 mod replay;
 
@@ -135,5 +136,6 @@ async fn measure(bench: &mut Bench) -> Result<()> {
     http::http(bench, spread).await?;
     replay::replay(bench, spread).await?;
     projection::projection(bench, spread).await?;
+    past::past(bench).await?;
     memory::memory(bench)
 }

@@ -22,11 +22,11 @@ async fn heads(bench: &Bench) -> Result<i64> {
     Ok(read::heads(&bench.pool).await?.iter().map(|h| h.position).sum())
 }
 
-async fn catch_up(bench: &Bench) -> Result<Duration> {
+pub(super) async fn catch_up(bench: &Bench) -> Result<Duration> {
     let started = Instant::now();
     while cursors(bench).await? < heads(bench).await? {
         ensure!(started.elapsed() < CATCH_UP_MAX, "the projector does not catch up");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     Ok(started.elapsed())
 }

@@ -17,6 +17,7 @@
 //! the value it has in the plant's books. Value changes that fall on no stock wait in the same way, against the
 //! account of revaluations.
 
+mod daily;
 mod expected;
 mod input;
 mod plan;
@@ -75,6 +76,9 @@ pub(crate) async fn run(options: &Options, plant: &PlantOptions, key: &str) -> R
     report.figure("settlement account", settlement, ledger.balance("5200").await?);
     report.figure("trial balance", Decimal::ZERO, ledger.trial_balance().await?);
     report.figure("stock value less inventory accounts", Decimal::ZERO, ledger.reconciliation().await?);
+    if plant.mode == Mode::Stated && plant.limit_movements.is_none() {
+        daily::compare(&options.data_dir, &plan, ledger, &mut report).await?;
+    }
     if plant.mode == Mode::Stated {
         report.total("residues given back after a receipt", plan.residues_returned);
         report.total("value changes that waited for stock", plan.changes_delayed);

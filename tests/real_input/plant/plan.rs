@@ -12,7 +12,7 @@ use crate::options::{Method, Mode, PlantOptions};
 use crate::request::Request;
 
 /// Where the plant keeps its goods.
-const LOCATION: &str = "STORE";
+pub(super) const LOCATION: &str = "STORE";
 /// Takes what a stated cost leaves over when it takes the last unit.
 const SETTLEMENT: &str = "5200";
 
@@ -34,9 +34,18 @@ pub(super) struct Plan {
     pub(super) owed: BTreeMap<String, Owed>,
     pub(super) residues_returned: usize,
     pub(super) changes_delayed: usize,
+    /// Per item: what was owed at the end of each day with movements.
+    owed_by_day: BTreeMap<String, BTreeMap<String, Decimal>>,
 }
 
 impl Plan {
+    /// What an item was owed at the end of a day.
+    pub(super) fn owed_on(&self, item: &str, date: &str) -> Decimal {
+        let days = self.owed_by_day.get(item);
+        let last = days.and_then(|days| days.range(..=date.to_owned()).next_back());
+        last.map_or(Decimal::ZERO, |(_, owed)| *owed)
+    }
+
     pub(super) fn of(input: &Input, plant: &PlantOptions, run: &str) -> Result<Self> {
         let mut plan = Self { setup: setup(input, plant.mode, run)?, ..Self::default() };
         for (number, item) in input.items.iter().enumerate() {
@@ -58,6 +67,8 @@ impl Plan {
             let delayed = book.take(movement)?;
             self.changes_delayed += usize::from(delayed);
             self.residues_returned += usize::from(book.give_back(movement));
+            let owed = book.owed.settlement + book.owed.revaluation;
+            self.owed_by_day.entry(item.code.clone()).or_default().insert(movement.date.clone(), owed);
         }
         if !(book.owed.settlement.is_zero() && book.owed.revaluation.is_zero()) {
             self.owed.insert(item.code.clone(), book.owed);

@@ -2,8 +2,10 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::domain::amount::Number;
 use crate::domain::command::action;
 use crate::domain::id::{AccountCode, LocationCode, PostingClass, Sku, Text};
+use crate::domain::unit::UnitOfMeasure;
 
 /// How an item's issues are costed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize, serde::Deserialize)]
@@ -18,6 +20,87 @@ pub enum ValuationMethod {
     /// One layer per receipt, oldest first.
     #[n(1)]
     Fifo,
+    /// Every unit at the item's standard cost; what a receipt really cost beyond that is a variance.
+    #[n(2)]
+    Standard,
+    /// Each lot or serial at what it cost itself.
+    #[n(3)]
+    Specific,
+}
+
+impl ValuationMethod {
+    /// Whether it keeps cost layers.
+    #[must_use]
+    pub const fn keeps_layers(self) -> bool {
+        match self {
+            Self::Fifo | Self::Specific => true,
+            Self::MovingAverage | Self::Standard => false,
+        }
+    }
+}
+
+/// What tells one unit of an item from another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Tracking {
+    /// Nothing.
+    #[default]
+    #[n(0)]
+    None,
+    /// The lot it belongs to.
+    #[n(1)]
+    Lot,
+    /// Its own number.
+    #[n(2)]
+    Serial,
+}
+
+/// Which stock of an item shares one cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum CostPool {
+    /// All of it under one topmost location.
+    #[default]
+    #[n(0)]
+    Warehouse,
+    /// All of the tenant's.
+    #[n(1)]
+    Tenant,
+}
+
+/// What one kit is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Component {
+    /// The component.
+    #[n(0)]
+    pub sku: Sku,
+    /// Base units of it in one base unit of the kit.
+    #[n(1)]
+    pub quantity: Number,
+}
+
+/// Whether more may be promised than there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Backorder {
+    /// Never.
+    #[default]
+    #[n(0)]
+    Forbid,
+    /// Down to a limit.
+    #[n(1)]
+    Limited,
+    /// Always.
+    #[n(2)]
+    Allow,
 }
 
 /// Whether on hand may go below zero.
@@ -45,6 +128,9 @@ pub enum LocationKind {
     #[default]
     #[n(0)]
     Storage,
+    /// Goods under way: owned and valued, not sellable. Only transfers in two steps move stock here.
+    #[n(1)]
+    Transit,
 }
 
 /// Type of an account; decides its normal side.
@@ -112,12 +198,75 @@ pub enum MovementKind {
     /// Provisional cost of negative stock against the real one, and what is left when quantity reaches zero.
     #[n(6)]
     Settlement,
+    /// The inventory account of the class for goods under way.
+    #[n(7)]
+    Transit,
+    /// Goods thrown away.
+    #[n(8)]
+    Scrap,
+    /// Components into kits and back.
+    #[n(9)]
+    Production,
+    /// What a receipt cost more or less than the standard, a return to a supplier than the present cost.
+    #[n(10)]
+    PriceVariance,
+    /// Landed cost not invoiced yet.
+    #[n(11)]
+    LandedCost,
 }
 
 impl MovementKind {
     /// Every kind, in order.
-    pub const ALL: [Self; 7] =
-        [Self::Inventory, Self::Receipt, Self::Issue, Self::Return, Self::Adjustment, Self::Revaluation, Self::Settlement];
+    pub const ALL: [Self; 12] = [
+        Self::Inventory,
+        Self::Receipt,
+        Self::Issue,
+        Self::Return,
+        Self::Adjustment,
+        Self::Revaluation,
+        Self::Settlement,
+        Self::Transit,
+        Self::Scrap,
+        Self::Production,
+        Self::PriceVariance,
+        Self::LandedCost,
+    ];
+
+    /// The kind whose rule holds where this one has none: tenants opened before it was there have no rule for it.
+    #[must_use]
+    pub const fn otherwise(self) -> Option<Self> {
+        match self {
+            Self::Transit => Some(Self::Inventory),
+            Self::Scrap | Self::Production => Some(Self::Adjustment),
+            Self::PriceVariance => Some(Self::Settlement),
+            Self::LandedCost => Some(Self::Receipt),
+            Self::Inventory
+            | Self::Receipt
+            | Self::Issue
+            | Self::Return
+            | Self::Adjustment
+            | Self::Revaluation
+            | Self::Settlement => None,
+        }
+    }
+
+    /// Whether its account takes postings from stock facts only.
+    #[must_use]
+    pub const fn holds_inventory(self) -> bool {
+        match self {
+            Self::Inventory | Self::Transit => true,
+            Self::Receipt
+            | Self::Issue
+            | Self::Return
+            | Self::Adjustment
+            | Self::Revaluation
+            | Self::Settlement
+            | Self::Scrap
+            | Self::Production
+            | Self::PriceVariance
+            | Self::LandedCost => false,
+        }
+    }
 
     /// The word used in paths and documents.
     #[must_use]
@@ -130,6 +279,11 @@ impl MovementKind {
             Self::Adjustment => "adjustment",
             Self::Revaluation => "revaluation",
             Self::Settlement => "settlement",
+            Self::Transit => "transit",
+            Self::Scrap => "scrap",
+            Self::Production => "production",
+            Self::PriceVariance => "price_variance",
+            Self::LandedCost => "landed_cost",
         }
     }
 }
@@ -153,7 +307,8 @@ action! {
 }
 
 action! {
-    /// Defines an item or changes it. Scale, method and posting class are fixed once there is stock or a hold.
+    /// Defines an item or changes it. Scale, tracking, pool and posting class are fixed once there is stock or a hold. A
+    /// new valuation method takes the stock over at its present value; the way to `standard` posts the difference.
     pub struct DefineItem {
         /// The item; in `PUT /v1/items/{sku}` the path says it.
         #[n(10)]
@@ -189,6 +344,31 @@ action! {
         #[n(17)]
         #[serde(default)]
         pub retired: bool,
+        /// What tells one unit from another.
+        #[n(18)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub tracking: Option<Tracking>,
+        /// Which stock shares one cost.
+        #[n(19)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub pool: Option<CostPool>,
+        /// Cost of one base unit; method `standard` needs it.
+        #[n(20)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub standard_cost: Option<Number>,
+        /// Alternate units, each an exact ratio of base units.
+        #[n(21)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false, max_items = 32))]
+        pub units: Option<Vec<UnitOfMeasure>>,
+        /// What one unit is made of, which makes it a kit.
+        #[n(22)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false, max_items = 100))]
+        pub components: Option<Vec<Component>>,
     }
 }
 
@@ -211,6 +391,49 @@ action! {
         #[n(13)]
         #[serde(default)]
         pub retired: bool,
+        /// The location this one is inside of: a zone in a warehouse, a bin in a zone.
+        #[n(14)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub parent: Option<LocationCode>,
+        /// Metres east on any plan that is the same for all of the tenant's locations; for the nearest one.
+        #[n(15)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub x: Option<i32>,
+        /// Metres north on that plan.
+        #[n(16)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub y: Option<i32>,
+    }
+}
+
+action! {
+    /// How much of an item at a location is kept back, and whether more may be promised than there is.
+    pub struct DefineStockPolicy {
+        /// The item; in `PUT /v1/stock/{sku}/{location}/policy` the path says it.
+        #[n(10)]
+        #[serde(default)]
+        pub sku: Sku,
+        /// The location; in `PUT /v1/stock/{sku}/{location}/policy` the path says it.
+        #[n(11)]
+        #[serde(default)]
+        pub location: LocationCode,
+        /// Whether more may be promised than there is.
+        #[n(12)]
+        #[serde(default)]
+        pub backorder: Backorder,
+        /// With `limited`: how many units at the most.
+        #[n(13)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub backorder_limit: Option<Number>,
+        /// Units that are not promised.
+        #[n(14)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub safety_stock: Option<Number>,
     }
 }
 

@@ -1,9 +1,14 @@
 //! Catalogue facts: whole definitions, so that the newest one is the present state.
 
 use minicbor::{Decode, Encode};
+use serde::ser::SerializeStruct;
 
-use super::command::{AccountType, LocationKind, MovementKind, NegativeStock, ValuationMethod};
+use super::command::{
+    AccountType, Backorder, Component, CostPool, LocationKind, MovementKind, NegativeStock, Tracking, ValuationMethod,
+};
+use crate::domain::amount::Number;
 use crate::domain::id::{AccountCode, LocationCode, PostingClass, Sku, Text};
+use crate::domain::unit::UnitOfMeasure;
 
 /// The log's first event.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
@@ -49,6 +54,46 @@ pub struct ItemDefinition {
     /// Out of use.
     #[n(7)]
     pub retired: bool,
+    /// Absent: none.
+    #[n(8)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking: Option<Tracking>,
+    /// Absent: per warehouse.
+    #[n(9)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<CostPool>,
+    /// Cost of one base unit.
+    #[n(10)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_cost: Option<Number>,
+    /// Alternate units.
+    #[n(11)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<Vec<UnitOfMeasure>>,
+    /// What one is made of.
+    #[n(12)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub components: Option<Vec<Component>>,
+}
+
+impl ItemDefinition {
+    /// What tells one unit from another.
+    #[must_use]
+    pub fn tracking(&self) -> Tracking {
+        self.tracking.unwrap_or_default()
+    }
+
+    /// Which stock shares one cost.
+    #[must_use]
+    pub fn pool(&self) -> CostPool {
+        self.pool.unwrap_or_default()
+    }
+
+    /// What one is made of; empty for what is no kit.
+    #[must_use]
+    pub fn components(&self) -> &[Component] {
+        self.components.as_deref().unwrap_or(&[])
+    }
 }
 
 /// A location as defined.
@@ -66,6 +111,53 @@ pub struct LocationDefinition {
     /// Out of use.
     #[n(3)]
     pub retired: bool,
+    /// What it is inside of.
+    #[n(4)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<LocationCode>,
+    /// Metres east on the tenant's plan.
+    #[n(5)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x: Option<i32>,
+    /// Metres north on the tenant's plan.
+    #[n(6)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y: Option<i32>,
+}
+
+/// What is kept back of an item at a location, and what may be promised beyond it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct StockPolicyDefined {
+    /// The item.
+    #[n(0)]
+    pub sku: Sku,
+    /// Where.
+    #[n(1)]
+    pub location: LocationCode,
+    /// Decimals of the quantities.
+    #[n(2)]
+    pub scale: u8,
+    /// Whether more may be promised than there is.
+    #[n(3)]
+    pub backorder: Backorder,
+    /// Units below zero at the most, with `limited`.
+    #[n(4)]
+    pub backorder_limit: i64,
+    /// Units that are not promised.
+    #[n(5)]
+    pub safety_stock: i64,
+}
+
+impl serde::Serialize for StockPolicyDefined {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut s = serializer.serialize_struct("StockPolicyDefined", 5)?;
+        s.serialize_field("sku", &self.sku)?;
+        s.serialize_field("location", &self.location)?;
+        s.serialize_field("backorder", &self.backorder)?;
+        s.serialize_field("backorder_limit", &Number::from_units(self.backorder_limit, self.scale))?;
+        s.serialize_field("safety_stock", &Number::from_units(self.safety_stock, self.scale))?;
+        s.end()
+    }
 }
 
 /// An account as defined.

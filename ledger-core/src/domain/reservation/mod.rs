@@ -1,5 +1,6 @@
-//! Holds: stock promised for a while, then committed, released or expired.
+//! Holds: stock promised for a while or for an order, then shipped, released or expired.
 
 pub mod command;
 pub(crate) mod decide;
 pub mod event;
+pub(crate) mod open;

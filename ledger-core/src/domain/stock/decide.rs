@@ -1,348 +1,216 @@
 //! Stock decisions. Each is a flat list of guards in documented order (things named → numbers → policy → stock),
 //! then the facts; after the last guard it must succeed.
 
-use std::borrow::Cow;
+use super::command::{
+    Adjust, CancelExpectation, ChangeStatus, Expect, Issue, Receive, Return, ReturnToSupplier, Scrap, Transfer,
+};
+use super::event::{ExpectationCancelled, StockExpected, StockTransferred};
+use super::origin;
+use super::place::{Place, Said, Working, out_of_range, settled_first};
+use crate::domain::amount::add;
+use crate::domain::catalogue::command::MovementKind;
+use crate::domain::event::Event;
+use crate::domain::id::{ExpectationId, Text};
+use crate::domain::rejection::Rejection;
+use crate::domain::state::{Ledger, shown};
+use crate::domain::time::Timestamp;
 
-use rustc_hash::FxHashMap;
-
-use super::command::{Adjust, Issue, Receive, Return, Revalue, Transfer};
-use super::event::{Movement, StockTransferred};
-use crate::domain::amount::{Number, extend};
-use crate::domain::catalogue::command::{MovementKind, NegativeStock};
-use crate::domain::event::{Event, Posting};
-use crate::domain::id::{AccountCode, LocationCode, Sku, Text};
-use crate::domain::posting_rule::{Accounts, post, post_with_residue};
-use crate::domain::rejection::{Rejection, Shortage};
-use crate::domain::state::{Item, Ledger, shown};
-use crate::domain::valuation::{Balance, Change, Outbound, average_cost, inbound, outbound, value_only};
-
-/// One item at one location, found and in use.
-pub(crate) struct Place<'a> {
-    ledger: &'a Ledger,
-    pub(crate) item: &'a Item,
-    pub(crate) item_at: u32,
-    pub(crate) location_at: u32,
-    location: &'a LocationCode,
-    balance: Cow<'a, Balance>,
-}
-
-impl<'a> Place<'a> {
-    pub(crate) fn find(ledger: &'a Ledger, sku: &Sku, location: &LocationCode) -> Result<Self, Rejection> {
-        let (item_at, item) = ledger
-            .item(sku.as_str())
-            .filter(|(_, i)| !i.definition.retired)
-            .ok_or_else(|| Rejection::UnknownItem { sku: sku.clone() })?;
-        let (location_at, found) = ledger
-            .location(location.as_str())
-            .filter(|(_, l)| !l.definition.retired)
-            .ok_or_else(|| Rejection::UnknownLocation { location: location.clone() })?;
-        Ok(Self::at(ledger, (item_at, item), (location_at, &found.definition.code)))
-    }
-
-    /// As [`Place::find`] for stock that is already held: a hold outlives the retirement of what it holds.
-    pub(crate) fn find_held(ledger: &'a Ledger, sku: &Sku, location: &LocationCode) -> Result<Self, Rejection> {
-        let (item_at, item) = ledger.item(sku.as_str()).ok_or_else(|| Rejection::UnknownItem { sku: sku.clone() })?;
-        let (location_at, found) =
-            ledger.location(location.as_str()).ok_or_else(|| Rejection::UnknownLocation { location: location.clone() })?;
-        Ok(Self::at(ledger, (item_at, item), (location_at, &found.definition.code)))
-    }
-
-    fn at(ledger: &'a Ledger, (item_at, item): (u32, &'a Item), (location_at, location): (u32, &'a LocationCode)) -> Self {
-        let balance = match ledger.balance(item_at, location_at) {
-            Some(b) => Cow::Borrowed(b),
-            None => Cow::Owned(Balance::default()),
-        };
-        Self { ledger, item, item_at, location_at, location, balance }
-    }
-
-    /// A quantity at the item's scale, above zero.
-    pub(crate) fn quantity(&self, number: Number) -> Result<i64, Rejection> {
-        let quantity = units(number, self.item.definition.scale, "quantity")?;
-        if quantity > 0 { Ok(quantity) } else { Err(Rejection::QuantityNotPositive { field: Text::trusted("quantity") }) }
-    }
-
-    fn money(&self) -> u8 {
-        self.ledger.money()
-    }
-
-    fn amount(&self, number: Number, field: &'static str) -> Result<i64, Rejection> {
-        let amount = units(number, self.money(), field)?;
-        if amount >= 0 { Ok(amount) } else { Err(Rejection::CostNegative { field: Text::trusted(field) }) }
-    }
-
-    /// The one cost the caller states; `None` when it states none.
-    fn stated_cost(&self, quantity: i64, unit: Option<Number>, total: Option<Number>) -> Result<Option<i64>, Rejection> {
-        match (unit, total) {
-            (Some(_), Some(_)) => Err(Rejection::CostAmbiguous),
-            (None, Some(total)) => self.amount(total, "total_cost").map(Some),
-            (Some(unit), None) if unit.is_negative() => Err(Rejection::CostNegative { field: Text::trusted("unit_cost") }),
-            (Some(unit), None) => extend(quantity, self.item.definition.scale, unit, self.money())
-                .map(Some)
-                .ok_or(Rejection::NumberOutOfRange { field: Text::trusted("unit_cost") }),
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// The accounts of a movement: the rule's, or the caller's counterpart.
-    fn accounts(&self, movement: MovementKind, counter: Option<&AccountCode>) -> Result<Accounts, Rejection> {
-        let counter = match counter {
-            Some(account) => {
-                let (_, found) = self
-                    .ledger
-                    .account(account.as_str())
-                    .filter(|(_, a)| !a.definition.retired)
-                    .ok_or_else(|| Rejection::UnknownAccount { account: account.clone() })?;
-                if found.holds_inventory {
-                    return Err(Rejection::InventoryAccount { account: account.clone() });
-                }
-                account.clone()
-            }
-            None => self.rule(movement)?,
-        };
-        Ok(Accounts { inventory: self.rule(MovementKind::Inventory)?, counter })
-    }
-
-    fn rule(&self, movement: MovementKind) -> Result<AccountCode, Rejection> {
-        let class = &self.item.definition.posting_class;
-        self.ledger
-            .rule(movement, class)
-            .map(|r| r.account.clone())
-            .ok_or_else(|| Rejection::PostingRuleMissing { movement, class: class.clone() })
-    }
-
-    fn movement(&self, change: Change, postings: Vec<Posting>) -> Movement {
-        Movement {
-            sku: self.item.definition.sku.clone(),
-            location: self.location.clone(),
-            scale: self.item.definition.scale,
-            money: self.money(),
-            quantity: change.quantity,
-            value: change.value,
-            postings,
-            layers: change.layers,
-            provisional: change.provisional,
-        }
-    }
-
-    fn allows_negative(&self) -> bool {
-        match self.item.definition.negative_stock {
-            NegativeStock::Allow => true,
-            NegativeStock::Forbid => false,
-        }
-    }
-
-    pub(crate) fn shortage(&self, line: u32, requested: i64, available: i64) -> Shortage {
-        let scale = self.item.definition.scale;
-        Shortage {
-            line,
-            sku: self.item.definition.sku.clone(),
-            location: self.location.clone(),
-            requested: shown(requested, scale),
-            available: shown(available.max(0), scale),
-        }
-    }
-
-    /// Units that a new demand may take: nothing that others hold.
-    pub(crate) fn available(&self) -> i64 {
-        self.balance.available()
-    }
-
-    fn must_cover(&self, quantity: i64) -> Result<(), Rejection> {
-        if quantity <= self.available() || self.allows_negative() {
-            return Ok(());
-        }
-        Err(Rejection::InsufficientStock { shortages: vec![self.shortage(0, quantity, self.available())] })
-    }
-
-    /// The facts of goods coming in at `cost`: the settlement they cause below zero, then the movement.
-    fn bring_in(
-        &self,
-        quantity: i64,
-        cost: i64,
-        accounts: &Accounts,
-        fact: fn(Movement) -> Event,
-    ) -> Result<Vec<Event>, Rejection> {
-        let i = inbound(&self.balance, self.item.definition.method, quantity, cost, self.item.next_layer, &[])
-            .ok_or_else(out_of_range)?;
-        let received = fact(self.movement(i.change, post(accounts, cost)));
-        Ok(self.settled(i.settlement)?.into_iter().chain([received]).collect())
-    }
-
-    fn settled(&self, settlement: Option<Change>) -> Result<Option<Event>, Rejection> {
-        let Some(change) = settlement else {
-            return Ok(None);
-        };
-        let accounts = self.accounts(MovementKind::Settlement, None)?;
-        let postings = post(&accounts, change.value);
-        Ok(Some(Event::StockSettled(self.movement(change, postings))))
-    }
-
-    /// The movement of goods going out at the computed cost. The caller has checked that stock covers it.
-    pub(crate) fn take_out(
-        &self,
-        quantity: i64,
-        movement: MovementKind,
-        counter: Option<&AccountCode>,
-    ) -> Result<Movement, Rejection> {
-        let accounts = self.accounts(movement, counter)?;
-        let o = outbound(&self.balance, self.item.definition.method, quantity, None).ok_or_else(out_of_range)?;
-        self.outgoing(o, &accounts)
-    }
-
-    fn outgoing(&self, o: Outbound, accounts: &Accounts) -> Result<Movement, Rejection> {
-        let postings = if o.residue == 0 {
-            post(accounts, o.change.value)
-        } else {
-            let settlement = self.rule(MovementKind::Settlement)?;
-            post_with_residue(accounts, &settlement, o.cost, o.residue).ok_or_else(out_of_range)?
-        };
-        Ok(self.movement(o.change, postings))
-    }
-}
-
-/// Pools as they stand in the middle of a command that takes from the same pool more than once.
-#[derive(Default)]
-pub(crate) struct Scratch(FxHashMap<(u32, u32), Balance>);
-
-impl Scratch {
-    /// Takes `quantity` out of what earlier calls left.
-    pub(crate) fn take_out(
-        &mut self,
-        mut place: Place<'_>,
-        quantity: i64,
-        movement: MovementKind,
-    ) -> Result<Movement, Rejection> {
-        let key = (place.item_at, place.location_at);
-        if let Some(left) = self.0.remove(&key) {
-            place.balance = Cow::Owned(left);
-        }
-        let taken = place.take_out(quantity, movement, None)?;
-        let mut left = place.balance.into_owned();
-        left.apply(&taken).ok_or_else(out_of_range)?;
-        self.0.insert(key, left);
-        Ok(taken)
-    }
-}
-
-/// A number at a scale, in units.
-pub(crate) fn units(number: Number, scale: u8, field: &'static str) -> Result<i64, Rejection> {
-    if number.decimal().scale() > u32::from(scale) {
-        return Err(Rejection::ScaleExceeded { field: Text::trusted(field), scale });
-    }
-    number.units_at(scale).ok_or(Rejection::NumberOutOfRange { field: Text::trusted(field) })
-}
-
-fn out_of_range() -> Rejection {
-    Rejection::NumberOutOfRange { field: Text::trusted("quantity") }
-}
+pub(crate) use super::place::units;
 
 pub(crate) fn receive(ledger: &Ledger, c: &Receive) -> Result<Vec<Event>, Rejection> {
-    let place = Place::find(ledger, &c.sku, &c.location)?;
-    let quantity = place.quantity(c.quantity)?;
-    let cost = place.stated_cost(quantity, c.unit_cost, c.total_cost)?.ok_or(Rejection::CostRequired)?;
+    let working = Working::new(ledger);
+    let place = Place::storage(&working, &c.sku, &c.location)?;
+    let quantity = place.quantity(c.quantity, c.unit.as_ref())?;
+    if let Some(id) = &c.expectation {
+        let known = ledger
+            .expectation(id.as_str())
+            .filter(|e| (e.item, e.location) == (place.item_at, place.location_at))
+            .ok_or_else(|| Rejection::UnknownExpectation { expectation: id.clone() })?;
+        if !known.is_open {
+            return Err(Rejection::ExpectationClosed { expectation: id.clone() });
+        }
+    }
+    let stated = place.stated_cost((c.quantity, c.unit.as_ref()), c.unit_cost, c.total_cost)?;
+    let cost = stated.or(place.standard(quantity)?).ok_or(Rejection::CostRequired)?;
     let accounts = place.accounts(MovementKind::Receipt, c.counter_account.as_ref())?;
-    place.bring_in(quantity, cost, &accounts, Event::StockReceived)
+    let said = Said { lot: c.lot.as_ref(), serials: c.serials.as_deref(), status: c.status, lot_expires_at: c.lot_expires_at };
+    let goods = place.admit(quantity, said)?;
+    let (settlement, movement) = place.bring_in(quantity, cost, &accounts, goods.detail_for(c.expectation.as_ref()), &[])?;
+    Ok(settled_first(settlement, Event::StockReceived(movement)))
 }
 
 pub(crate) fn issue(ledger: &Ledger, c: &Issue) -> Result<Vec<Event>, Rejection> {
-    let place = Place::find(ledger, &c.sku, &c.location)?;
-    let quantity = place.quantity(c.quantity)?;
+    let working = Working::new(ledger);
+    let place = Place::storage(&working, &c.sku, &c.location)?;
+    let quantity = place.quantity(c.quantity, c.unit.as_ref())?;
     let stated = c.stated_cost.map(|cost| place.amount(cost, "stated_cost")).transpose()?;
     let accounts = place.accounts(MovementKind::Issue, c.counter_account.as_ref())?;
-    place.must_cover(quantity)?;
+    let goods = place
+        .select(quantity, Said { lot: c.lot.as_ref(), serials: c.serials.as_deref(), status: c.status, ..Said::default() })?;
+    place.must_not_be_expired(&goods)?;
+    place.must_cover(quantity, &goods)?;
     if let Some(stated) = stated
-        && stated > place.balance.value
+        && stated > place.pool.value
         && !place.allows_negative()
     {
-        let (stated, value) = (shown(stated, place.money()), shown(place.balance.value, place.money()));
+        let (stated, value) = (shown(stated, place.money()), shown(place.pool.value, place.money()));
         return Err(Rejection::StatedCostExceedsValue { stated, value });
     }
-    let o = outbound(&place.balance, place.item.definition.method, quantity, stated).ok_or_else(out_of_range)?;
-    place.outgoing(o, &accounts).map(|m| vec![Event::StockIssued(m)])
+    let o = place.outbound(quantity, stated, &goods, None)?;
+    place.outgoing(o, &accounts, goods.detail()).map(|m| vec![Event::StockIssued(m)])
 }
 
 pub(crate) fn return_goods(ledger: &Ledger, c: &Return) -> Result<Vec<Event>, Rejection> {
-    let place = Place::find(ledger, &c.sku, &c.location)?;
-    let quantity = place.quantity(c.quantity)?;
-    let cost = match place.stated_cost(quantity, c.unit_cost, c.total_cost)? {
-        Some(cost) => cost,
-        None => average_cost(&place.balance, quantity).ok_or_else(out_of_range)?,
-    };
+    let working = Working::new(ledger);
+    let place = Place::storage(&working, &c.sku, &c.location)?;
+    let quantity = place.quantity(c.quantity, c.unit.as_ref())?;
+    let stated = place.stated_cost((c.quantity, c.unit.as_ref()), c.unit_cost, c.total_cost)?;
     let accounts = place.accounts(MovementKind::Return, c.counter_account.as_ref())?;
-    place.bring_in(quantity, cost, &accounts, Event::StockReturned)
+    let said = Said { lot: c.lot.as_ref(), serials: c.serials.as_deref(), status: c.status, ..Said::default() };
+    let goods = place.admit(quantity, said)?;
+    let Some(position) = c.original else {
+        let cost = match stated {
+            Some(cost) => cost,
+            None => place.present_cost(quantity)?,
+        };
+        let (settlement, movement) = place.bring_in(quantity, cost, &accounts, goods.detail(), &[])?;
+        return Ok(settled_first(settlement, Event::StockReturned(movement)));
+    };
+    if stated.is_some() {
+        return Err(Rejection::CostAmbiguous);
+    }
+    let back = origin::coming_back(&place, (position, c.line), quantity, &goods)?;
+    let detail = origin::detail_of(&goods, back.of, back.serials);
+    let (settlement, movement) = place.bring_in(quantity, back.value, &accounts, detail, &back.layers)?;
+    Ok(settled_first(settlement, Event::StockReturned(movement)))
+}
+
+pub(crate) fn return_to_supplier(ledger: &Ledger, c: &ReturnToSupplier) -> Result<Vec<Event>, Rejection> {
+    let working = Working::new(ledger);
+    let place = Place::storage(&working, &c.sku, &c.location)?;
+    let quantity = place.quantity(c.quantity, c.unit.as_ref())?;
+    let accounts = place.accounts(MovementKind::Receipt, c.counter_account.as_ref())?;
+    let goods = place
+        .select(quantity, Said { lot: c.lot.as_ref(), serials: c.serials.as_deref(), status: c.status, ..Said::default() })?;
+    let receipt = match c.receipt {
+        Some(position) => Some(origin::going_back(&place, (position, c.line), quantity, &goods)?),
+        None => None,
+    };
+    place.must_cover(quantity, &goods)?;
+    let movement = match receipt {
+        None => place.take_out(quantity, MovementKind::Receipt, c.counter_account.as_ref(), &goods)?,
+        Some(receipt) => receipt.take_out(&place, quantity, &accounts, &goods)?,
+    };
+    Ok(vec![Event::StockReturnedToSupplier(movement)])
 }
 
 pub(crate) fn adjust(ledger: &Ledger, c: &Adjust) -> Result<Vec<Event>, Rejection> {
-    let place = Place::find(ledger, &c.sku, &c.location)?;
-    let difference = units(c.difference, place.item.definition.scale, "difference")?;
+    let working = Working::new(ledger);
+    let place = Place::storage(&working, &c.sku, &c.location)?;
+    let difference = place.signed(c.difference, c.unit.as_ref(), "difference")?;
     if c.reason.is_none() {
         return Err(Rejection::ReasonRequired);
     }
     if difference == 0 {
         return Err(Rejection::ZeroChange { field: Text::trusted("difference") });
     }
+    let said = Said { lot: c.lot.as_ref(), serials: c.serials.as_deref(), status: c.status, lot_expires_at: c.lot_expires_at };
     if difference < 0 {
         if c.unit_cost.is_some() || c.total_cost.is_some() {
             return Err(Rejection::CostAmbiguous);
         }
         let lost = difference.checked_neg().ok_or_else(out_of_range)?;
-        place.must_cover(lost)?;
-        let movement = place.take_out(lost, MovementKind::Adjustment, c.counter_account.as_ref())?;
+        let goods = place.select(lost, said)?;
+        place.must_cover(lost, &goods)?;
+        let movement = place.take_out(lost, MovementKind::Adjustment, c.counter_account.as_ref(), &goods)?;
         return Ok(vec![Event::StockAdjusted(movement)]);
     }
-    let cost = match place.stated_cost(difference, c.unit_cost, c.total_cost)? {
+    let cost = match place.stated_cost((c.difference, c.unit.as_ref()), c.unit_cost, c.total_cost)? {
         Some(cost) => cost,
-        None => average_cost(&place.balance, difference).ok_or_else(out_of_range)?,
+        None => place.present_cost(difference)?,
     };
     let accounts = place.accounts(MovementKind::Adjustment, c.counter_account.as_ref())?;
-    place.bring_in(difference, cost, &accounts, Event::StockAdjusted)
+    let goods = place.admit(difference, said)?;
+    let (settlement, movement) = place.bring_in(difference, cost, &accounts, goods.detail(), &[])?;
+    Ok(settled_first(settlement, Event::StockAdjusted(movement)))
 }
 
-pub(crate) fn revalue(ledger: &Ledger, c: &Revalue) -> Result<Vec<Event>, Rejection> {
-    let place = Place::find(ledger, &c.sku, &c.location)?;
-    let value = units(c.value_change, place.money(), "value_change")?;
-    if value == 0 {
-        return Err(Rejection::ZeroChange { field: Text::trusted("value_change") });
+pub(crate) fn scrap(ledger: &Ledger, c: &Scrap) -> Result<Vec<Event>, Rejection> {
+    let working = Working::new(ledger);
+    let place = Place::storage(&working, &c.sku, &c.location)?;
+    let quantity = place.quantity(c.quantity, c.unit.as_ref())?;
+    if c.reason.is_none() {
+        return Err(Rejection::ReasonRequired);
     }
-    let accounts = place.accounts(MovementKind::Revaluation, c.counter_account.as_ref())?;
-    if place.balance.on_hand <= 0 {
-        return Err(Rejection::RevaluationWithoutStock);
-    }
-    let change = value_only(&place.balance, value).ok_or(Rejection::NumberOutOfRange { field: Text::trusted("value_change") })?;
-    let after = place.balance.value.saturating_add(value);
-    if after < 0 && !place.allows_negative() {
-        return Err(Rejection::ValueBelowZero { value: shown(after, place.money()) });
-    }
-    Ok(vec![Event::StockRevalued(place.movement(change, post(&accounts, value)))])
+    let goods = place
+        .select(quantity, Said { lot: c.lot.as_ref(), serials: c.serials.as_deref(), status: c.status, ..Said::default() })?;
+    place.must_cover(quantity, &goods)?;
+    let movement = place.take_out(quantity, MovementKind::Scrap, c.counter_account.as_ref(), &goods)?;
+    Ok(vec![Event::StockScrapped(movement)])
 }
 
 pub(crate) fn transfer(ledger: &Ledger, c: &Transfer) -> Result<Vec<Event>, Rejection> {
-    let from = Place::find(ledger, &c.sku, &c.from)?;
-    let to = Place::find(ledger, &c.sku, &c.to)?;
+    let working = Working::new(ledger);
+    let from = Place::storage(&working, &c.sku, &c.from)?;
+    let to = Place::storage(&working, &c.sku, &c.to)?;
     if from.location_at == to.location_at {
         return Err(Rejection::SameLocation);
     }
-    let quantity = from.quantity(c.quantity)?;
-    from.must_cover(quantity)?;
-    let method = from.item.definition.method;
-    let o = outbound(&from.balance, method, quantity, None).ok_or_else(out_of_range)?;
-    let brought: Vec<_> = o
-        .change
-        .layers
-        .iter()
-        .map(|l| super::event::LayerChange {
-            layer: l.layer,
-            quantity: l.quantity.saturating_neg(),
-            value: l.value.saturating_neg(),
-        })
-        .collect();
-    // Below zero the layers do not make up the quantity: what arrives is one layer of its own.
-    let whole = brought.iter().map(|l| l.quantity).sum::<i64>() == quantity;
-    let brought = if whole { brought } else { Vec::new() };
-    let i = inbound(&to.balance, method, quantity, o.cost, to.item.next_layer, &brought).ok_or_else(out_of_range)?;
-    // Both ends post to the class's one inventory account: the transfer itself posts nothing.
-    let outgoing = from.movement(o.change, Vec::new());
-    let incoming = to.movement(i.change, Vec::new());
-    let transferred = Event::StockTransferred(StockTransferred { outgoing, incoming });
-    Ok(to.settled(i.settlement)?.into_iter().chain([transferred]).collect())
+    let quantity = from.quantity(c.quantity, c.unit.as_ref())?;
+    let goods =
+        from.select(quantity, Said { lot: c.lot.as_ref(), serials: c.serials.as_deref(), status: c.status, ..Said::default() })?;
+    from.must_cover(quantity, &goods)?;
+    let carried = from.carry(&to, quantity, &goods, goods.status)?;
+    let transferred = StockTransferred { outgoing: carried.outgoing, incoming: carried.incoming };
+    Ok(settled_first(carried.settlement, Event::StockTransferred(transferred)))
+}
+
+pub(crate) fn change_status(ledger: &Ledger, c: &ChangeStatus) -> Result<Vec<Event>, Rejection> {
+    let working = Working::new(ledger);
+    let place = Place::storage(&working, &c.sku, &c.location)?;
+    let quantity = place.quantity(c.quantity, c.unit.as_ref())?;
+    if c.from == c.to {
+        return Err(Rejection::SameStatus);
+    }
+    let said = Said { lot: c.lot.as_ref(), serials: c.serials.as_deref(), status: Some(c.from), ..Said::default() };
+    let goods = place.select(quantity, said)?;
+    // What is not there cannot change, whatever may go below zero.
+    let free = place.free_of(&goods);
+    if quantity > free {
+        return Err(Rejection::InsufficientStock { shortages: vec![place.shortage(0, quantity, free)] });
+    }
+    let carried = place.carry(&place, quantity, &goods, c.to)?;
+    let changed = StockTransferred { outgoing: carried.outgoing, incoming: carried.incoming };
+    Ok(vec![Event::StockStatusChanged(changed)])
+}
+
+pub(crate) fn expect(ledger: &Ledger, c: &Expect, now: Timestamp, fresh: &ExpectationId) -> Result<Vec<Event>, Rejection> {
+    let id = c.id.as_ref().unwrap_or(fresh);
+    let working = Working::new(ledger);
+    let place = Place::storage(&working, &c.sku, &c.location)?;
+    let quantity = place.quantity(c.quantity, c.unit.as_ref())?;
+    if c.due_at < Timestamp(0) || c.due_at > now.plus_seconds(crate::domain::limit::DUE_AHEAD_SECONDS_MAX) {
+        return Err(Rejection::DueTimeOutOfRange);
+    }
+    if ledger.expectation(id.as_str()).is_some() {
+        return Err(Rejection::ExpectationExists { expectation: id.clone() });
+    }
+    add(place.bin.incoming, quantity).ok_or_else(out_of_range)?;
+    Ok(vec![Event::StockExpected(StockExpected {
+        id: id.clone(),
+        sku: c.sku.clone(),
+        location: c.location.clone(),
+        scale: place.scale(),
+        quantity,
+        due_at: c.due_at,
+    })])
+}
+
+pub(crate) fn cancel_expectation(ledger: &Ledger, c: &CancelExpectation) -> Result<Vec<Event>, Rejection> {
+    let unknown = || Rejection::UnknownExpectation { expectation: c.id.clone() };
+    let known = ledger.expectation(c.id.as_str()).ok_or_else(unknown)?;
+    if !known.is_open {
+        return Err(Rejection::ExpectationClosed { expectation: c.id.clone() });
+    }
+    Ok(vec![Event::ExpectationCancelled(ExpectationCancelled { id: c.id.clone() })])
 }

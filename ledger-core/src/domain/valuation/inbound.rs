@@ -1,6 +1,6 @@
 //! Goods coming into a pool.
 
-use super::{Balance, Change, keeps_layers};
+use super::{Change, Pool};
 use crate::domain::amount::{add, share};
 use crate::domain::catalogue::command::ValuationMethod;
 use crate::domain::stock::event::{LayerChange, Provisional};
@@ -19,20 +19,20 @@ pub struct Inbound {
 /// with the number `next_layer`. `None` on overflow.
 #[must_use]
 pub fn inbound(
-    balance: &Balance,
+    pool: &Pool,
     method: ValuationMethod,
     quantity: i64,
     cost: i64,
     next_layer: i64,
     brought: &[LayerChange],
 ) -> Option<Inbound> {
-    let on_hand = add(balance.on_hand, quantity)?;
-    let settlement = settle(balance, quantity, cost, on_hand)?;
-    let value = add(add(balance.value, settlement.as_ref().map_or(0, |s| s.value))?, cost)?;
+    let on_hand = add(pool.quantity, quantity)?;
+    let settlement = settle(pool, quantity, cost, on_hand)?;
+    let value = add(add(pool.value, settlement.as_ref().map_or(0, |s| s.value))?, cost)?;
     let layers = match () {
-        () if !keeps_layers(method) || on_hand <= 0 => Vec::new(),
+        () if !method.keeps_layers() || on_hand <= 0 => Vec::new(),
         // Below zero there were no layers: what is left over is one layer with the whole pool.
-        () if balance.on_hand < 0 => {
+        () if pool.quantity < 0 => {
             let number = brought.last().map_or(next_layer, |l| l.layer);
             vec![LayerChange { layer: number, quantity: on_hand, value }]
         }
@@ -43,16 +43,16 @@ pub fn inbound(
 }
 
 /// `on_hand` is what it will be once the goods are in.
-fn settle(balance: &Balance, quantity: i64, cost: i64, on_hand: i64) -> Option<Option<Change>> {
-    if balance.on_hand >= 0 {
+fn settle(pool: &Pool, quantity: i64, cost: i64, on_hand: i64) -> Option<Option<Change>> {
+    if pool.quantity >= 0 {
         return Some(None);
     }
-    let (open_quantity, open_value) = balance.provisional;
-    let settled = quantity.min(balance.on_hand.checked_neg()?).min(open_quantity);
+    let (open_quantity, open_value) = pool.provisional;
+    let settled = quantity.min(pool.quantity.checked_neg()?).min(open_quantity);
     let (real, provisional) =
         if settled == 0 { (0, 0) } else { (share(cost, settled, quantity)?, share(open_value, settled, open_quantity)?) };
     let difference = provisional.checked_sub(real)?;
-    let residue = if on_hand == 0 { add(add(balance.value, cost)?, difference)? } else { 0 };
+    let residue = if on_hand == 0 { add(add(pool.value, cost)?, difference)? } else { 0 };
     let change = difference.checked_sub(residue)?;
     if settled == 0 && change == 0 {
         return Some(None);
@@ -64,10 +64,10 @@ fn settle(balance: &Balance, quantity: i64, cost: i64, on_hand: i64) -> Option<O
 
 /// What `quantity` costs at the present average, else at the newest known unit cost, else nothing.
 #[must_use]
-pub fn average_cost(balance: &Balance, quantity: i64) -> Option<i64> {
-    let (last_value, last_quantity) = balance.last_cost;
-    if balance.on_hand > 0 {
-        share(balance.value, quantity, balance.on_hand)
+pub fn average_cost(pool: &Pool, quantity: i64) -> Option<i64> {
+    let (last_value, last_quantity) = pool.last_cost;
+    if pool.quantity > 0 {
+        share(pool.value, quantity, pool.quantity)
     } else if last_quantity > 0 {
         share(last_value, quantity, last_quantity)
     } else {
