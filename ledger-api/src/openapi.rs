@@ -17,10 +17,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Components, OpenApi, RefOr, Required, Schema};
 
 use crate::problem::{Fault, Problem};
-use crate::query::document::DocumentBody;
 use crate::query::Page;
 use crate::query::card::CardLine;
 use crate::query::catalogue::{AccountBody, ItemBody, LocationBody};
+use crate::query::document::DocumentBody;
 use crate::query::reservation::ReservationBody;
 use crate::state::Api;
 pub(crate) use answers::{

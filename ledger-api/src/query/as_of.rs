@@ -157,9 +157,8 @@ fn spread(past: &mut [Past]) {
     let pools: std::collections::BTreeSet<String> = past.iter().map(|p| p.pool.clone()).collect();
     for pool in pools {
         let of_pool = || past.iter().filter(|p| p.pool == pool);
-        let (mut units, mut value) = of_pool().fold((0_i64, 0_i64), |(q, v), p| {
-            (q.saturating_add(p.on_hand), v.saturating_add(p.value))
-        });
+        let (mut units, mut value) =
+            of_pool().fold((0_i64, 0_i64), |(q, v), p| (q.saturating_add(p.on_hand), v.saturating_add(p.value)));
         if of_pool().count() < 2 {
             continue;
         }

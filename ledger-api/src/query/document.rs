@@ -166,7 +166,11 @@ async fn show_list<T: DeserializeOwned + Serialize>(
 /// What was sent, what arrived, and what is still under way.
 #[utoipa::path(get, path = "/v1/transfers/{id}", tag = "Stock", operation_id = "get_transfer",
     params(("id" = TransferId, Path, description = "The transfer"), ReadHeaders), responses(ReadAnswer<DocumentBody<TransferView>>))]
-pub(crate) async fn get_transfer(State(api): State<Api>, reading: Reading, Named(id): Named<TransferId>) -> Result<Response, Problem> {
+pub(crate) async fn get_transfer(
+    State(api): State<Api>,
+    reading: Reading,
+    Named(id): Named<TransferId>,
+) -> Result<Response, Problem> {
     let unknown = Rejection::UnknownTransfer { transfer: id.clone() };
     show_one::<TransferView>(&api, &reading, (Kind::Transfer, id.as_str()), unknown).await
 }

@@ -104,9 +104,7 @@ pub(crate) async fn list_lots(
     let rows = api.detached(read(api.pool.clone(), reading.tenant.0, (item, before, now), after, place.rows_to_read())).await?;
     let as_of = rows.first().map_or(0, |r| r.as_of);
     let lots = rows.into_iter().filter_map(|row| body(row).transpose()).collect::<Result<Vec<_>, _>>()?;
-    place.show(&reading, as_of, lots, |l| {
-        (before.and(l.expires_at).map_or(0, |at| at.0), l.sku.clone(), l.lot.clone())
-    })
+    place.show(&reading, as_of, lots, |l| (before.and(l.expires_at).map_or(0, |at| at.0), l.sku.clone(), l.lot.clone()))
 }
 
 async fn read(

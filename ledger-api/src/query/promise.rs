@@ -90,11 +90,8 @@ pub(crate) async fn get_promise(
     let wanted = wanted.filter(|n| *n > 0).ok_or_else(|| {
         Problem::new(Fault::ParameterInvalid, format!("quantity is a number above zero with at most {scale} decimals"))
     })?;
-    let mut available = item
-        .locations
-        .iter()
-        .filter(|l| is_inside(&l.location))
-        .fold(0_i64, |sum, l| sum.saturating_add(l.available()));
+    let mut available =
+        item.locations.iter().filter(|l| is_inside(&l.location)).fold(0_i64, |sum, l| sum.saturating_add(l.available()));
     let (first, mut at) = (available, (available >= wanted).then_some(now));
     let mut expected = Vec::new();
     for row in api.detached(read(api.pool.clone(), reading.tenant.0, sku.clone())).await? {

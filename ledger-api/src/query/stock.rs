@@ -113,9 +113,8 @@ fn spread(levels: &mut [StockAtLocation]) {
         if of_pool().count() < 2 {
             continue;
         }
-        let (mut units, mut value) = of_pool().fold((0_i64, 0_i64), |(units, value), l| {
-            (units.saturating_add(l.on_hand), value.saturating_add(l.value))
-        });
+        let (mut units, mut value) =
+            of_pool().fold((0_i64, 0_i64), |(units, value), l| (units.saturating_add(l.on_hand), value.saturating_add(l.value)));
         for l in levels.iter_mut().filter(|l| l.pool == pool) {
             let part = if units == 0 { value } else { share(value, l.on_hand, units).unwrap_or(0) };
             (units, value) = (units.saturating_sub(l.on_hand), value.saturating_sub(part));
@@ -289,8 +288,7 @@ pub(super) async fn inside(api: &Api, reading: &Reading, outer: &LocationCode) -
     reading.settle(api).await?;
     let (pool, tenant, code) = (api.pool.clone(), reading.tenant.0, outer.as_str().to_owned());
     let read = async move {
-        let codes: Vec<String> =
-            sqlx::query_scalar(include_str!("within.sql")).bind(tenant).bind(code).fetch_all(&pool).await?;
+        let codes: Vec<String> = sqlx::query_scalar(include_str!("within.sql")).bind(tenant).bind(code).fetch_all(&pool).await?;
         codes
             .iter()
             .map(|code| LocationCode::parse(code).map_err(|_| corrupt("view_location.code")))

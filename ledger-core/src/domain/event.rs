@@ -339,9 +339,10 @@ impl Event {
     #[must_use]
     pub const fn conserves(&self) -> bool {
         match self {
-            Self::StockTransferred(_) | Self::StockStatusChanged(_) | Self::TransferDispatched(_) | Self::TransferCancelled(_) => {
-                true
-            }
+            Self::StockTransferred(_)
+            | Self::StockStatusChanged(_)
+            | Self::TransferDispatched(_)
+            | Self::TransferCancelled(_) => true,
             _goods_come_or_go_or_none_move => false,
         }
     }

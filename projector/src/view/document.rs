@@ -128,7 +128,8 @@ impl Tables {
                         counted_at: e.counted_at,
                     };
                     let same = |known: &CountLineView| {
-                        (&known.sku, &known.location, &known.lot, known.status) == (&line.sku, &line.location, &line.lot, line.status)
+                        (&known.sku, &known.location, &known.lot, known.status)
+                            == (&line.sku, &line.location, &line.lot, line.status)
                     };
                     match view.lines.iter_mut().find(|known| same(known)) {
                         Some(known) => *known = line,

@@ -11,8 +11,8 @@ use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{PgConnection, Row};
 
 use super::card::Card;
-use super::fold::Wanted;
 use super::document::DocumentRow;
+use super::fold::Wanted;
 use super::row::{Account, Balance, Item, Level, Location, Lot, Reservation, Serial, Status};
 use super::{Dirty, Tables, lane};
 use crate::Error;
@@ -333,11 +333,7 @@ pub async fn load_all(pool: &PgPool, tenant: TenantId) -> Result<(i64, Tables), 
     }
     let levels = "SELECT sku, location, position, on_hand, reserved, value, scale, money, allocated, waiting, unsellable, incoming, \
                   safety, pool, lanes FROM view_stock_level WHERE tenant_id = $1";
-    for row in
-        all(levels)
-            .fetch_all(&mut *tx)
-            .await?
-    {
+    for row in all(levels).fetch_all(&mut *tx).await? {
         tables.take_level(&row)?;
     }
     for row in all("SELECT sku, expires_at, reservation_id, line FROM view_hold WHERE tenant_id = $1").fetch_all(&mut *tx).await?
@@ -368,7 +364,9 @@ pub async fn load_all(pool: &PgPool, tenant: TenantId) -> Result<(i64, Tables), 
     for row in all(reservations).fetch_all(&mut *tx).await? {
         tables.take_reservation(&row)?;
     }
-    for row in all("SELECT sku, location, lot, status, on_hand FROM view_stock_cell WHERE tenant_id = $1").fetch_all(&mut *tx).await? {
+    for row in
+        all("SELECT sku, location, lot, status, on_hand FROM view_stock_cell WHERE tenant_id = $1").fetch_all(&mut *tx).await?
+    {
         tables.take_cell(&row)?;
     }
     for row in all("SELECT sku, lot, expires_at, position FROM view_lot WHERE tenant_id = $1").fetch_all(&mut *tx).await? {

@@ -118,7 +118,14 @@ impl Tables {
     pub(crate) fn rows(&self) -> usize {
         let keys = self.known.skus.len() + self.known.documents.len() + self.known.accounts.len() + self.known.reservations.len();
         let cells: usize = self.cells.values().map(BTreeMap::len).sum();
-        keys + cells + self.locations.len() + self.documents.len() + self.items.len() + self.levels.len() + self.holds.len() + self.accounts.len() + 2 * self.reservations.len()
+        keys + cells
+            + self.locations.len()
+            + self.documents.len()
+            + self.items.len()
+            + self.levels.len()
+            + self.holds.len()
+            + self.accounts.len()
+            + 2 * self.reservations.len()
     }
 
     /// What a read of an item answers, with what its reader must check.

@@ -36,9 +36,25 @@ fn level(tables: &Tables) -> (i64, i64, i64) {
 #[test]
 fn levels_cards_holds_and_balances_follow_the_events() {
     let mut tables = Tables::default();
-    let line = HeldLine { sku: "X".parse().unwrap(), location: "A".parse().unwrap(), scale: 0, quantity: 3, waiting: None, lot: None, kit: None };
+    let line = HeldLine {
+        sku: "X".parse().unwrap(),
+        location: "A".parse().unwrap(),
+        scale: 0,
+        quantity: 3,
+        waiting: None,
+        lot: None,
+        kit: None,
+    };
     let id: ReservationId = "R".parse().unwrap();
-    let opened = ReservationOpened { id: id.clone(), owner: None, expires_at: Timestamp(50), lines: vec![line.clone()], priority: None, choice: None, shortages: None };
+    let opened = ReservationOpened {
+        id: id.clone(),
+        owner: None,
+        expires_at: Timestamp(50),
+        lines: vec![line.clone()],
+        priority: None,
+        choice: None,
+        shortages: None,
+    };
     tables.fold(&recorded(1, Event::StockReceived(moved(10, 1_000)))).unwrap();
     tables.fold(&recorded(2, Event::StockIssued(moved(-4, -400)))).unwrap();
     tables.fold(&recorded(3, Event::ReservationOpened(opened))).unwrap();

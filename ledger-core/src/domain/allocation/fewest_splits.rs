@@ -22,7 +22,6 @@ pub(super) fn order(quantity: i64, candidates: &mut [Candidate]) {
             ))
         });
     } else {
-        candidates
-            .sort_by(|a, b| (Reverse(a.available), &a.location, &a.lot).cmp(&(Reverse(b.available), &b.location, &b.lot)));
+        candidates.sort_by(|a, b| (Reverse(a.available), &a.location, &a.lot).cmp(&(Reverse(b.available), &b.location, &b.lot)));
     }
 }

@@ -155,9 +155,7 @@ pub(crate) fn order(strategy: Strategy, quantity: i64, candidates: &mut [Candida
     match strategy {
         Strategy::FewestSplits => fewest_splits::order(quantity, candidates),
         Strategy::Given | Strategy::PriorityList | Strategy::Nearest | Strategy::Fefo | Strategy::Fifo => {
-            candidates.sort_by(|a, b| {
-                (a.rank, &a.location, &a.lot).cmp(&(b.rank, &b.location, &b.lot))
-            });
+            candidates.sort_by(|a, b| (a.rank, &a.location, &a.lot).cmp(&(b.rank, &b.location, &b.lot)));
         }
     }
 }

@@ -307,8 +307,9 @@ action! {
 }
 
 action! {
-    /// Defines an item or changes it. Scale, tracking, pool and posting class are fixed once there is stock or a hold. A
-    /// new valuation method takes the stock over at its present value; the way to `standard` posts the difference.
+    /// Defines an item or changes it. Scale is fixed with the first movement; tracking, pool and posting class while there
+    /// is stock or a hold. A new valuation method takes the stock over at its present value; the way to `standard` posts
+    /// the difference.
     pub struct DefineItem {
         /// The item; in `PUT /v1/items/{sku}` the path says it.
         #[n(10)]

@@ -62,9 +62,7 @@ fn counted(working: &Working<'_>, count: &Count, l: &CountLine, counted_at: Time
     let status = l.status.unwrap_or_default();
     let lot = match (place.item.definition.tracking(), &l.lot) {
         (Tracking::None, None) => 0,
-        (Tracking::Lot, Some(code)) => {
-            place.item.lot(code).ok_or_else(|| Rejection::UnknownLot { lot: code.clone() })?.0
-        }
+        (Tracking::Lot, Some(code)) => place.item.lot(code).ok_or_else(|| Rejection::UnknownLot { lot: code.clone() })?.0,
         (Tracking::Lot, None) => return Err(Rejection::LotRequired),
         (Tracking::None, Some(_)) => return Err(Rejection::TrackingMismatch { field: Text::trusted("lot") }),
         // A number of units does not say which; units found or missing are adjusted by their serials.

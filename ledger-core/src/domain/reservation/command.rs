@@ -2,9 +2,9 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::domain::allocation::Strategy;
 use crate::domain::amount::Number;
 use crate::domain::command::action;
-use crate::domain::allocation::Strategy;
 use crate::domain::id::{LocationCode, LotCode, ReservationId, Serial, Sku, Text, UnitCode};
 
 /// One line of a reservation.

@@ -3,8 +3,8 @@
 use minicbor::{Decode, Encode};
 use serde::ser::SerializeStruct;
 
-use crate::domain::amount::Number;
 use crate::domain::allocation::Choice;
+use crate::domain::amount::Number;
 use crate::domain::id::{LocationCode, LotCode, ReservationId, Sku, Text};
 use crate::domain::rejection::Shortage;
 use crate::domain::stock::event::Movement;

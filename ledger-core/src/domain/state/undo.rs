@@ -9,9 +9,7 @@ use super::row::{
 use super::{Closed, Ledger};
 use crate::domain::catalogue::command::MovementKind;
 use crate::domain::catalogue::event::ItemDefinition;
-use crate::domain::id::{
-    CountId, EntryId, ExpectationId, Position, PostingClass, ReservationId, Serial, Text, TransferId,
-};
+use crate::domain::id::{CountId, EntryId, ExpectationId, Position, PostingClass, ReservationId, Serial, Text, TransferId};
 use crate::domain::stock::bin::{Bin, Cell, Policy};
 use crate::domain::time::Timestamp;
 use crate::domain::valuation::{Layer, Pool};

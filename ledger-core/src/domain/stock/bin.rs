@@ -79,10 +79,7 @@ impl Bin {
     /// Sellable less reserved, allocated and safety stock; below zero when there are backorders.
     #[must_use]
     pub fn available(&self) -> i64 {
-        self.sellable()
-            .saturating_sub(self.reserved)
-            .saturating_sub(self.allocated)
-            .saturating_sub(self.policy().safety_stock)
+        self.sellable().saturating_sub(self.reserved).saturating_sub(self.allocated).saturating_sub(self.policy().safety_stock)
     }
 
     /// Units that a new demand may take now.

@@ -405,6 +405,10 @@ impl ReferenceStateMachine for Plan {
 type Key = (String, String, Option<String>, StockStatus);
 type Delta = BTreeMap<Key, i64>;
 type At = (String, String);
+/// Line, item, units, place and lot that a reservation wants.
+type Part = (usize, String, i64, Option<String>, Option<String>);
+/// Item and place where a hold of this rank was filled.
+type Filled = (String, String, (Reverse<u8>, Position));
 
 #[derive(Clone, Debug)]
 struct Thing {
@@ -678,10 +682,7 @@ impl Model {
     }
 
     /// Items and units of a reservation's lines, kits exploded; with where, if a place was named.
-    fn wanted(
-        &self,
-        c: &crate::domain::reservation::command::Reserve,
-    ) -> Vec<(usize, String, i64, Option<String>, Option<String>)> {
+    fn wanted(&self, c: &crate::domain::reservation::command::Reserve) -> Vec<Part> {
         let mut wanted = Vec::new();
         for (number, l) in c.lines.iter().enumerate() {
             let (sku, place) = (l.sku.to_string(), text(l.location.as_ref()));
@@ -1385,7 +1386,7 @@ impl Model {
         }
     }
 
-    fn fill(&mut self, id: &str, lines: &[HeldLine], filled: &mut Vec<(String, String, (Reverse<u8>, Position))>) {
+    fn fill(&mut self, id: &str, lines: &[HeldLine], filled: &mut Vec<Filled>) {
         let hold = self.holds.get_mut(id).unwrap();
         let new: Vec<Held> = lines.iter().map(Held::of).collect();
         let sums = |lines: &[Held]| {
