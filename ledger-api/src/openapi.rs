@@ -11,7 +11,6 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use ledger_core::view::document::{CountView, ExpectationView, TransferView};
 use utoipa::OpenApi as _;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi, RefOr, Required, Schema};
@@ -20,7 +19,7 @@ use crate::problem::{Fault, Problem};
 use crate::query::Page;
 use crate::query::card::CardLine;
 use crate::query::catalogue::{AccountBody, ItemBody, LocationBody};
-use crate::query::document::DocumentBody;
+use crate::query::document::{CountBody, ExpectationBody, TransferBody};
 use crate::query::reservation::ReservationBody;
 use crate::state::Api;
 pub(crate) use answers::{
@@ -89,8 +88,8 @@ const SCHEME: &str = "api_key";
         crate::query::stock::StockBody, crate::query::stock::StockAtBody, crate::query::stock::LookupAnswer,
         crate::query::stock::StockAnswer, crate::query::stock::StockAtAnswer, crate::query::as_of::PastStock,
         crate::query::promise::Promise, crate::query::lot::LotBody, Page<crate::query::lot::LotBody>, crate::query::lot::SerialBody,
-        DocumentBody<TransferView>, DocumentBody<CountView>, DocumentBody<ExpectationView>,
-        Page<DocumentBody<TransferView>>, Page<DocumentBody<CountView>>, Page<DocumentBody<ExpectationView>>,
+        TransferBody, CountBody, ExpectationBody,
+        Page<TransferBody>, Page<CountBody>, Page<ExpectationBody>,
         crate::query::account::BalanceBody, crate::query::report::TrialBalance, crate::query::report::Reconciliation,
         crate::query::event::EventsPage, crate::query::event::EventSchema,
         AccountResult, CostAddedResult, CountResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult,

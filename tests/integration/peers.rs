@@ -193,14 +193,14 @@ async fn peers_reservation_cases_give_their_figures() {
     for case in vectors["reservations"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
         c.put(&format!("/v1/items/{name}"), &json!({"name": name})).await.expect(201);
+        let mut position = 0;
         for (location, quantity) in case["setup"].as_object().unwrap() {
             let defined = c.put(&format!("/v1/locations/{location}"), &json!({})).await;
             assert!([200, 201].contains(&defined.status), "{}", defined.text);
             let body = json!({"sku": name, "location": location, "quantity": number(quantity), "unit_cost": "1"});
-            c.post("/v1/stock/receipts", &body).await.expect(201);
+            position = c.post("/v1/stock/receipts", &body).await.expect(201).position();
         }
         let mut holds = Vec::new();
-        let mut position = 0;
         for action in case["actions"].as_array().unwrap() {
             let is_refused = |said: &Value| said.as_str().unwrap().starts_with("refused");
             match action[0].as_str().unwrap() {

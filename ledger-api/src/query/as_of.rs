@@ -63,7 +63,7 @@ pub(crate) struct PastStock {
     #[schema(value_type = Option<Timestamp>, nullable = false)]
     as_of: Option<Timestamp>,
     /// The last event that is counted in.
-    as_of_position: Position,
+    as_of_position: i64,
     /// Σ over all places.
     on_hand: Exact,
     /// Σ over all places.

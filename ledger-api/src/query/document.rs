@@ -60,20 +60,68 @@ pub(crate) struct DocumentQuery {
     cursor: Option<String>,
 }
 
-/// A document with where it stands.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DocumentBody<T> {
-    /// Its id.
+/// What is known of every document, whatever it says.
+struct Head {
     id: String,
-    /// Where it stands.
     status: Standing,
-    /// Version of its stream: what `If-Match` takes.
     stream_version: i64,
-    /// The newest event that touched it.
     position: i64,
+}
+
+/// A document as reads answer it.
+trait Body: Serialize {
     /// What it says.
-    #[serde(flatten)]
-    document: T,
+    type View: DeserializeOwned;
+    fn new(head: Head, view: Self::View) -> Self;
+    fn id(&self) -> &str;
+    fn stream_version(&self) -> i64;
+}
+
+macro_rules! bodies {
+    ($($(#[$doc:meta])* $name:ident shows $view:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Serialize, ToSchema)]
+            pub(crate) struct $name {
+                /// Its id.
+                id: String,
+                /// Where it stands.
+                status: Standing,
+                /// Version of its stream: what `If-Match` takes.
+                stream_version: i64,
+                /// The newest event that touched it.
+                position: i64,
+                #[serde(flatten)]
+                view: $view,
+            }
+
+            impl Body for $name {
+                type View = $view;
+
+                fn new(head: Head, view: $view) -> Self {
+                    let Head { id, status, stream_version, position } = head;
+                    Self { id, status, stream_version, position, view }
+                }
+
+                fn id(&self) -> &str {
+                    &self.id
+                }
+
+                fn stream_version(&self) -> i64 {
+                    self.stream_version
+                }
+            }
+        )*
+    };
+}
+
+bodies! {
+    /// A transfer in two steps.
+    TransferBody shows TransferView;
+    /// A stock count.
+    CountBody shows CountView;
+    /// An expected receipt.
+    ExpectationBody shows ExpectationView;
 }
 
 #[derive(sqlx::FromRow)]
@@ -87,18 +135,19 @@ struct Row {
 }
 
 impl Row {
-    fn body<T: DeserializeOwned>(self) -> Result<Option<DocumentBody<T>>, store::Error> {
+    fn body<B: Body>(self) -> Result<Option<B>, store::Error> {
         let Some(id) = self.document_id else { return Ok(None) };
         let wrong = || corrupt("view_document");
         let word = self.status.ok_or_else(wrong)?;
         let all = [Standing::Open, Standing::Closed, Standing::Cancelled];
-        Ok(Some(DocumentBody {
+        let head = Head {
             id,
             status: all.into_iter().find(|s| s.as_str() == word).ok_or_else(wrong)?,
             stream_version: self.stream_version.ok_or_else(wrong)?,
             position: self.position.ok_or_else(wrong)?,
-            document: self.body.and_then(|body| serde_json::from_str(&body).ok()).ok_or_else(wrong)?,
-        }))
+        };
+        let view = self.body.and_then(|body| serde_json::from_str(&body).ok()).ok_or_else(wrong)?;
+        Ok(Some(B::new(head, view)))
     }
 }
 
@@ -128,7 +177,7 @@ async fn read_one(pool: PgPool, tenant: i64, kind: Kind, id: String) -> Result<R
     Ok(row)
 }
 
-async fn show_one<T: DeserializeOwned + Serialize>(
+async fn show_one<B: Body>(
     api: &Api,
     reading: &Reading,
     (kind, id): (Kind, &str),
@@ -137,12 +186,12 @@ async fn show_one<T: DeserializeOwned + Serialize>(
     reading.settle(api).await?;
     let row = api.detached(read_one(api.pool.clone(), reading.tenant.0, kind, id.to_owned())).await?;
     let as_of = row.as_of;
-    let body: DocumentBody<T> = row.body()?.ok_or_else(|| Problem::unknown(unknown))?;
+    let body: B = row.body()?.ok_or_else(|| Problem::unknown(unknown))?;
     // Receipts against an expectation change it without an event of its stream.
-    reading.show(as_of, Version::Derived(body.stream_version), &body)
+    reading.show(as_of, Version::Derived(body.stream_version()), &body)
 }
 
-async fn show_list<T: DeserializeOwned + Serialize>(
+async fn show_list<B: Body>(
     api: &Api,
     reading: &Reading,
     kind: Kind,
@@ -157,60 +206,60 @@ async fn show_list<T: DeserializeOwned + Serialize>(
     let filters = (query.status, query.item);
     let rows = api.detached(read(api.pool.clone(), reading.tenant.0, (kind, after), filters, place.rows_to_read())).await?;
     let as_of = rows.first().map_or(0, |r| r.as_of);
-    let found = rows.into_iter().filter_map(|row| row.body::<T>().transpose()).collect::<Result<Vec<_>, _>>()?;
-    place.show(reading, as_of, found, |d| d.id.clone())
+    let found = rows.into_iter().filter_map(|row| row.body::<B>().transpose()).collect::<Result<Vec<_>, _>>()?;
+    place.show(reading, as_of, found, |d| d.id().to_owned())
 }
 
 /// Shows a transfer
 ///
 /// What was sent, what arrived, and what is still under way.
 #[utoipa::path(get, path = "/v1/transfers/{id}", tag = "Stock", operation_id = "get_transfer",
-    params(("id" = TransferId, Path, description = "The transfer"), ReadHeaders), responses(ReadAnswer<DocumentBody<TransferView>>))]
+    params(("id" = TransferId, Path, description = "The transfer"), ReadHeaders), responses(ReadAnswer<TransferBody>))]
 pub(crate) async fn get_transfer(
     State(api): State<Api>,
     reading: Reading,
     Named(id): Named<TransferId>,
 ) -> Result<Response, Problem> {
     let unknown = Rejection::UnknownTransfer { transfer: id.clone() };
-    show_one::<TransferView>(&api, &reading, (Kind::Transfer, id.as_str()), unknown).await
+    show_one::<TransferBody>(&api, &reading, (Kind::Transfer, id.as_str()), unknown).await
 }
 
 /// Lists transfers
 ///
 /// In two steps, by id.
 #[utoipa::path(get, path = "/v1/transfers", tag = "Stock", operation_id = "list_transfers",
-    params(DocumentQuery, ReadHeaders), responses(PageAnswer<DocumentBody<TransferView>>))]
+    params(DocumentQuery, ReadHeaders), responses(PageAnswer<TransferBody>))]
 pub(crate) async fn list_transfers(
     State(api): State<Api>,
     reading: Reading,
     Asked(query): Asked<DocumentQuery>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    show_list::<TransferView>(&api, &reading, Kind::Transfer, query, &uri).await
+    show_list::<TransferBody>(&api, &reading, Kind::Transfer, query, &uri).await
 }
 
 /// Shows a stock count
 ///
 /// What was found, beside what was expected at the moment counted.
 #[utoipa::path(get, path = "/v1/counts/{id}", tag = "Stock", operation_id = "get_count",
-    params(("id" = CountId, Path, description = "The count"), ReadHeaders), responses(ReadAnswer<DocumentBody<CountView>>))]
+    params(("id" = CountId, Path, description = "The count"), ReadHeaders), responses(ReadAnswer<CountBody>))]
 pub(crate) async fn get_count(State(api): State<Api>, reading: Reading, Named(id): Named<CountId>) -> Result<Response, Problem> {
     let unknown = Rejection::UnknownCount { count: id.clone() };
-    show_one::<CountView>(&api, &reading, (Kind::Count, id.as_str()), unknown).await
+    show_one::<CountBody>(&api, &reading, (Kind::Count, id.as_str()), unknown).await
 }
 
 /// Lists stock counts
 ///
 /// By id.
 #[utoipa::path(get, path = "/v1/counts", tag = "Stock", operation_id = "list_counts",
-    params(DocumentQuery, ReadHeaders), responses(PageAnswer<DocumentBody<CountView>>))]
+    params(DocumentQuery, ReadHeaders), responses(PageAnswer<CountBody>))]
 pub(crate) async fn list_counts(
     State(api): State<Api>,
     reading: Reading,
     Asked(query): Asked<DocumentQuery>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    show_list::<CountView>(&api, &reading, Kind::Count, query, &uri).await
+    show_list::<CountBody>(&api, &reading, Kind::Count, query, &uri).await
 }
 
 /// Shows an expected receipt
@@ -218,26 +267,26 @@ pub(crate) async fn list_counts(
 /// What was expected, and what is still to come.
 #[utoipa::path(get, path = "/v1/expectations/{id}", tag = "Stock", operation_id = "get_expectation",
     params(("id" = ExpectationId, Path, description = "The expected receipt"), ReadHeaders),
-    responses(ReadAnswer<DocumentBody<ExpectationView>>))]
+    responses(ReadAnswer<ExpectationBody>))]
 pub(crate) async fn get_expectation(
     State(api): State<Api>,
     reading: Reading,
     Named(id): Named<ExpectationId>,
 ) -> Result<Response, Problem> {
     let unknown = Rejection::UnknownExpectation { expectation: id.clone() };
-    show_one::<ExpectationView>(&api, &reading, (Kind::Expectation, id.as_str()), unknown).await
+    show_one::<ExpectationBody>(&api, &reading, (Kind::Expectation, id.as_str()), unknown).await
 }
 
 /// Lists expected receipts
 ///
 /// By id.
 #[utoipa::path(get, path = "/v1/expectations", tag = "Stock", operation_id = "list_expectations",
-    params(DocumentQuery, ReadHeaders), responses(PageAnswer<DocumentBody<ExpectationView>>))]
+    params(DocumentQuery, ReadHeaders), responses(PageAnswer<ExpectationBody>))]
 pub(crate) async fn list_expectations(
     State(api): State<Api>,
     reading: Reading,
     Asked(query): Asked<DocumentQuery>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    show_list::<ExpectationView>(&api, &reading, Kind::Expectation, query, &uri).await
+    show_list::<ExpectationBody>(&api, &reading, Kind::Expectation, query, &uri).await
 }
