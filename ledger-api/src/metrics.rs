@@ -25,11 +25,16 @@ const UNMATCHED: &str = "unmatched";
 /// Methods that are routed.
 const METHODS: [&str; 3] = ["GET", "POST", "PUT"];
 
-/// Installs the process's recorder of metrics and returns what renders them. Call once, before anything is counted.
+/// Installs the process's recorder of metrics, once, and returns what renders them. Call before anything is counted; a
+/// second service of the same process gets the same one.
 ///
 /// # Errors
-/// When a recorder is installed already.
+/// When a recorder of somebody else's is installed already.
 pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
+    static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = INSTALLED.get() {
+        return Ok(handle.clone());
+    }
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &DURATION_BUCKETS)?
         .install_recorder()?;
@@ -37,7 +42,7 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     ::metrics::describe_histogram!(DURATION, Unit::Seconds, "Time from the request's head to the answer's, by route and method");
     ::metrics::describe_gauge!(CONNECTIONS, "Connections open");
     ::metrics::describe_counter!("ledger_cache_reads_total", "Values asked of the cache, by outcome");
-    Ok(handle)
+    Ok(INSTALLED.get_or_init(|| handle).clone())
 }
 
 /// Handles of one method of one route. What was never answered is not shown.

@@ -246,3 +246,65 @@ async fn seventy_issues_of_a_tenth_from_seven_leave_nothing() {
     }
     world.verify_clean("tenths");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn same_sku_in_two_tenants() {
+    let world = World::start(Parts::DatabaseAndRedis).await;
+    let node = world.node().await;
+    let (one, two) = (world.tenant("one"), world.tenant("two"));
+    let (a, b) = (node.client(&one), node.client(&two));
+    for (c, quantity, cost) in [(&a, "5", "1"), (&b, "7", "3")] {
+        c.catalogue(&["TEA"]).await;
+        c.receive("TEA", quantity, cost).await;
+    }
+    let held = a.reserve("R", "TEA", "5", 600).await.expect(201);
+    // The other tenant's stock, holds and ids are its own.
+    let sold = b.issue("TEA", "6").await.expect(201);
+    b.reserve("R", "TEA", "1", 600).await.expect(201);
+    let mine = a.get_at("/v1/stock/TEA", held.position()).await.expect(200).json;
+    let yours = b.get_at("/v1/stock/TEA", sold.position()).await.expect(200).json;
+    assert_eq!((&mine["on_hand"], &mine["available"], &mine["value"]), (&json!("5"), &json!("0"), &json!("5.00")));
+    assert_eq!((&yours["on_hand"], &yours["value"]), (&json!("1"), &json!("3.00")));
+    world.verify_clean("one");
+    world.verify_clean("two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_first_movement_of_a_new_item_location() {
+    let world = World::start(Parts::DatabaseAndRedis).await;
+    let (first, second) = (world.node().await, world.node().await);
+    let tenant = world.tenant("first");
+    let (a, b) = (first.client(&tenant), second.client(&tenant));
+    a.catalogue(&["NEW"]).await;
+    let body = json!({"sku": "NEW", "location": "MAIN", "quantity": "1", "unit_cost": "2"});
+    let receipts = (0..40).map(|n| {
+        let (c, body) = (if n % 2 == 0 { a.clone() } else { b.clone() }, body.clone());
+        async move { c.post("/v1/stock/receipts", &body).await.expect(201).position() }
+    });
+    let last = futures::future::join_all(receipts).await.into_iter().max().unwrap();
+    let level = a.get_at("/v1/stock/NEW/MAIN", last).await.expect(200).json;
+    assert_eq!((&level["on_hand"], &level["value"]), (&json!("40"), &json!("80.00")));
+    world.verify_clean("first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_serials_in_one_command() {
+    let world = World::start(Parts::All).await;
+    let node = world.node().await;
+    let tenant = world.tenant("serials");
+    let c = node.client(&tenant);
+    c.put("/v1/locations/MAIN", &json!({})).await.expect(201);
+    c.put("/v1/items/PHONE", &json!({"tracking": "serial", "method": "specific"})).await.expect(201);
+    let serials: Vec<String> = (0..10_000).map(|n| format!("IMEI-{n:011}")).collect();
+    let receipt = |serials: &[String]| json!({"sku": "PHONE", "location": "MAIN", "quantity": serials.len().to_string(), "total_cost": "1000000.01", "serials": serials});
+    let mut twice = serials.clone();
+    twice[9_999] = twice[0].clone();
+    c.post("/v1/stock/receipts", &receipt(&twice)).await.refused(409, "serial_exists");
+    ok(&c, "/v1/stock/receipts", receipt(&serials)).await;
+    let sold = json!({"sku": "PHONE", "location": "MAIN", "quantity": "9999", "serials": &serials[1..]});
+    let sold = ok(&c, "/v1/stock/issues", sold).await;
+    let left = c.get_at("/v1/stock/PHONE/MAIN", at(&sold)).await.expect(200).json;
+    assert_eq!((&left["on_hand"], &left["value"]), (&json!("1"), &json!("100.00")));
+    c.get_at(&format!("/v1/serials/PHONE/{}", serials[0]), at(&sold)).await.expect(200);
+    world.verify_clean("serials");
+}

@@ -1,7 +1,6 @@
 //! Stock as it was: as of an effective time (as known now, late facts included), as of a position or a recording time
 //! (as known then), or both.
 
-use ledger_core::domain::amount::share;
 use ledger_core::domain::id::{LocationCode, Position, Sku, TenantId};
 use ledger_core::domain::time::Timestamp;
 use ledger_core::store;
@@ -124,7 +123,7 @@ pub(super) async fn find(
     let (as_of, scale) = (first.as_of, decimals(first.scale)?);
     let money = rows.iter().find_map(|r| r.money).map_or(Ok(0), |m| decimals(Some(m)))?;
     let mut past = rows.into_iter().filter_map(|r| past(r).transpose()).collect::<Result<Vec<_>, _>>()?;
-    spread(&mut past);
+    stock::spread(&mut past);
     if let Some(within) = within {
         past.retain(|p| within.contains(&p.location));
     }
@@ -152,21 +151,17 @@ fn past(row: Row) -> Result<Option<Past>, store::Error> {
     Ok(Some(Past { location, pool, on_hand: row.on_hand.unwrap_or(0), value: row.value.unwrap_or(0) }))
 }
 
-/// A pool's value over its places, each by its quantity, the last one with the remainder: their sum is the pool's.
-fn spread(past: &mut [Past]) {
-    let pools: std::collections::BTreeSet<String> = past.iter().map(|p| p.pool.clone()).collect();
-    for pool in pools {
-        let of_pool = || past.iter().filter(|p| p.pool == pool);
-        let (mut units, mut value) =
-            of_pool().fold((0_i64, 0_i64), |(q, v), p| (q.saturating_add(p.on_hand), v.saturating_add(p.value)));
-        if of_pool().count() < 2 {
-            continue;
-        }
-        for p in past.iter_mut().filter(|p| p.pool == pool) {
-            let part = if units == 0 { value } else { share(value, p.on_hand, units).unwrap_or(0) };
-            (units, value) = (units.saturating_sub(p.on_hand), value.saturating_sub(part));
-            p.value = part;
-        }
+impl stock::Pooled for Past {
+    fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    fn on_hand(&self) -> i64 {
+        self.on_hand
+    }
+
+    fn value(&mut self) -> &mut i64 {
+        &mut self.value
     }
 }
 
@@ -208,7 +203,7 @@ mod tests {
             value,
         };
         let mut rows = vec![past("A1", "A", 1, 100), past("A2", "A", 2, 0), past("B", "B", 5, 77)];
-        spread(&mut rows);
+        stock::spread(&mut rows);
         let values: Vec<i64> = rows.iter().map(|p| p.value).collect();
         assert_eq!(values, [33, 67, 77]);
     }

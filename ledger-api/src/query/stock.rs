@@ -105,21 +105,45 @@ impl From<StockView> for StockBody {
     }
 }
 
-/// What is posted for a place becomes its share of the value of its cost pool; the sum over the pool's places stays.
-fn spread(levels: &mut [StockAtLocation]) {
-    let pools: std::collections::BTreeSet<String> = levels.iter().map(|l| l.pool.clone()).collect();
-    for pool in pools {
-        let of_pool = || levels.iter().filter(|l| l.pool == pool);
-        if of_pool().count() < 2 {
-            continue;
-        }
-        let (mut units, mut value) =
-            of_pool().fold((0_i64, 0_i64), |(units, value), l| (units.saturating_add(l.on_hand), value.saturating_add(l.value)));
-        for l in levels.iter_mut().filter(|l| l.pool == pool) {
-            let part = if units == 0 { value } else { share(value, l.on_hand, units).unwrap_or(0) };
-            (units, value) = (units.saturating_sub(l.on_hand), value.saturating_sub(part));
-            l.value = part;
-        }
+/// One place of a cost pool.
+pub(super) trait Pooled {
+    /// Topmost location of its pool; empty for the tenant's one pool.
+    fn pool(&self) -> &str;
+    /// Units there.
+    fn on_hand(&self) -> i64;
+    /// Value shown for it.
+    fn value(&mut self) -> &mut i64;
+}
+
+impl Pooled for StockAtLocation {
+    fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    fn on_hand(&self) -> i64 {
+        self.on_hand
+    }
+
+    fn value(&mut self) -> &mut i64 {
+        &mut self.value
+    }
+}
+
+/// What is posted for a place becomes its share of the value of its cost pool, the last one with the remainder: the sum
+/// over the pool's places stays. A place alone in its pool keeps what is posted for it.
+pub(super) fn spread<T: Pooled>(places: &mut [T]) {
+    let mut pools: std::collections::BTreeMap<String, (usize, i64, i64)> = std::collections::BTreeMap::new();
+    for place in places.iter_mut() {
+        let (count, units, value) = pools.entry(place.pool().to_owned()).or_default();
+        (*count, *units) = (count.saturating_add(1), units.saturating_add(place.on_hand()));
+        *value = value.saturating_add(*place.value());
+    }
+    for place in places.iter_mut() {
+        let Some((_, units, value)) = pools.get_mut(place.pool()).filter(|(count, _, _)| *count > 1) else { continue };
+        let on_hand = place.on_hand();
+        let part = if *units == 0 { *value } else { share(*value, on_hand, *units).unwrap_or(0) };
+        (*units, *value) = (units.saturating_sub(on_hand), value.saturating_sub(part));
+        *place.value() = part;
     }
 }
 
