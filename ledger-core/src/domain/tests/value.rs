@@ -206,19 +206,19 @@ fn a_write_down_that_rounds_keeps_layers_equal_to_the_pool() {
 }
 
 #[test]
-fn no_layer_goes_below_zero_while_another_has_value() {
+fn a_value_change_is_the_newest_layers_and_a_stated_cost_takes_no_more_than_there_is() {
     let mut book = Book::new("fifo", "forbid");
     book.ok(receive("10", "30.00"));
     book.ok(receive("1", "1.00"));
     book.ok(json!({"type": "revalue", "sku": "X", "location": "A", "value_change": "-2.00"}));
-    assert_eq!(book.layers("X", "A"), [(10, 2_900), (1, 0)]);
+    assert_eq!(book.layers("X", "A"), [(10, 3_000), (1, -100)]);
     book.ok(json!({"type": "revalue", "sku": "X", "location": "A", "value_change": "0.50"}));
-    assert_eq!(book.layers("X", "A"), [(10, 2_900), (1, 50)]);
-    // 1 of the oldest, worth 2.90, leaves at 29.00: 26.10 too much, 0.50 of the newest and 25.60 of the 26.10 left.
+    assert_eq!(book.layers("X", "A"), [(10, 3_000), (1, -50)]);
+    // 1 of the oldest, worth 3.00, leaves at 29.00: 26.00 too much. The newest has none of it; of the 27.00 left, 1.00 stays.
     let mut stated = issue("1");
     stated["stated_cost"] = "29.00".into();
     book.ok(stated);
-    assert_eq!(book.layers("X", "A"), [(9, 50), (1, 0)]);
+    assert_eq!(book.layers("X", "A"), [(9, 100), (1, -50)]);
 }
 
 #[test]

@@ -113,13 +113,13 @@ pub struct Change {
     pub provisional: Option<Provisional>,
 }
 
-/// A value-only change: where there are layers, see [`spread`].
+/// A value-only change: where there are layers, it is the newest open one's.
 #[must_use]
 pub fn value_only(balance: &Pool, value: i64) -> Option<Change> {
     add(balance.value, value)?;
-    let mut layers = Vec::new();
-    spread(balance, &mut layers, value)?;
-    layers.sort_by_key(|l| l.layer);
+    // All of it, also where that leaves the layer below zero: the costing policy of the books this is checked against.
+    let layers = balance.layers.back().map(|newest| LayerChange { layer: newest.number, quantity: 0, value });
+    let layers = layers.into_iter().collect();
     Some(Change { quantity: 0, value, layers, provisional: None })
 }
 
