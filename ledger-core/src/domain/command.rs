@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
+use super::account::command::{DefineAccountSet, DefineDimension, DefineTaxCode};
 use super::catalogue::command::{DefineAccount, DefineItem, DefineLocation, DefinePostingRule, DefineStockPolicy, OpenTenant};
 use super::count::command::{CancelCount, OpenCount, PostCount, RecordCount};
 use super::id::{CommandId, ReasonCode, Text, digest16};
-use super::journal::command::{PostEntry, ReverseEntry};
+use super::journal::command::{ExpireEntry, PostEntry, RevalueCurrency, ReverseEntry, SettleEntry, VoidEntry};
+use super::period::command::{ClosePeriod, CloseYear, DefineCalendar, ReopenPeriod};
 use super::reservation::command::{
     ChangeReservation, CommitReservation, ConfirmReservation, ExpireReservation, ExtendReservation, MoveReservation,
     ReduceReservation, ReleaseReservation, Reserve,
@@ -178,6 +180,29 @@ pub enum Action {
     MoveReservation(#[n(0)] MoveReservation),
     #[n(37)]
     ConfirmReservation(#[n(0)] ConfirmReservation),
+    #[n(38)]
+    DefineAccountSet(#[n(0)] DefineAccountSet),
+    #[n(39)]
+    DefineDimension(#[n(0)] DefineDimension),
+    #[n(40)]
+    DefineTaxCode(#[n(0)] DefineTaxCode),
+    #[n(41)]
+    DefineCalendar(#[n(0)] DefineCalendar),
+    #[n(42)]
+    SettleEntry(#[n(0)] SettleEntry),
+    #[n(43)]
+    VoidEntry(#[n(0)] VoidEntry),
+    #[n(44)]
+    #[serde(skip)]
+    ExpireEntry(#[n(0)] ExpireEntry),
+    #[n(45)]
+    RevalueCurrency(#[n(0)] RevalueCurrency),
+    #[n(46)]
+    ClosePeriod(#[n(0)] ClosePeriod),
+    #[n(47)]
+    ReopenPeriod(#[n(0)] ReopenPeriod),
+    #[n(48)]
+    CloseYear(#[n(0)] CloseYear),
 }
 
 impl Action {
@@ -223,6 +248,17 @@ impl Action {
             Self::ReduceReservation(a) => a.common(),
             Self::MoveReservation(a) => a.common(),
             Self::ConfirmReservation(a) => a.common(),
+            Self::DefineAccountSet(a) => a.common(),
+            Self::DefineDimension(a) => a.common(),
+            Self::DefineTaxCode(a) => a.common(),
+            Self::DefineCalendar(a) => a.common(),
+            Self::SettleEntry(a) => a.common(),
+            Self::VoidEntry(a) => a.common(),
+            Self::ExpireEntry(a) => a.common(),
+            Self::RevalueCurrency(a) => a.common(),
+            Self::ClosePeriod(a) => a.common(),
+            Self::ReopenPeriod(a) => a.common(),
+            Self::CloseYear(a) => a.common(),
         }
     }
 }
@@ -257,6 +293,8 @@ pub struct Command {
     pub steps: Vec<Action>,
     /// A fresh UUIDv7 from outside the domain; names what the caller left unnamed.
     pub fresh: uuid::Uuid,
+    /// Decided and answered like any other, but nothing of it stays.
+    pub dry_run: bool,
 }
 
 impl Command {
@@ -269,6 +307,6 @@ impl Command {
             // short bytes still make a fingerprint.
             let _ = minicbor::encode(step, &mut bytes);
         }
-        Self { id, fingerprint: digest16(&bytes), context, steps, fresh }
+        Self { id, fingerprint: digest16(&bytes), context, steps, fresh, dry_run: false }
     }
 }

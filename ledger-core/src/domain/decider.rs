@@ -5,14 +5,19 @@
 //! **Correctness**: the facts of a command are folded in as they are decided; a refused step takes all of them back,
 //! so a transaction stands or falls as one. Deciding twice on the same state gives the same facts.
 
+use super::account::decide::{define_account_set, define_dimension, define_tax_code};
 use super::catalogue::decide::{
     define_account, define_item, define_location, define_posting_rule, define_stock_policy, open_tenant,
 };
 use super::command::{Action, Command};
 use super::event::{Event, Fact, Note, Recorded, Subject};
 use super::id::{CountId, EntryId, ExpectationId, Position, ReservationId};
-use super::journal::decide::{post_entry, reverse_entry};
+use super::journal::decide::{Times, expire_entry, post_entry, reverse_entry, settle_entry, void_entry};
+use super::journal::guard::guard;
+use super::journal::revalue::revalue_currency;
 use super::limit::{EFFECTIVE_AHEAD_SECONDS_MAX, FILLS_MAX, METADATA_PAIRS_MAX, TRANSACTION_STEPS_MAX};
+use super::period::Month;
+use super::period::decide::{close_period, close_year, define_calendar, reopen_period};
 use super::rejection::{Refusal, Rejection};
 use super::reservation::decide::{change, commit, confirm, expire, extend, filled, reduce, release, relocate};
 use super::reservation::open::reserve;
@@ -120,6 +125,8 @@ pub fn decide(ledger: &Ledger, action: &Action, step: u32, fresh: uuid::Uuid) ->
         if step == 0 { fresh.to_string() } else { format!("{fresh}-{step}") }
     };
     let reservation = || ReservationId::trusted(&name());
+    let entry = || EntryId::trusted(&name());
+    let times = Times { effective_at: common.effective_at.unwrap_or(now), now };
     let events: Vec<Event> = match action {
         Action::OpenTenant(c) => open_tenant(ledger, c),
         Action::DefineItem(c) => define_item(ledger, c),
@@ -137,8 +144,8 @@ pub fn decide(ledger: &Ledger, action: &Action, step: u32, fresh: uuid::Uuid) ->
         Action::ReleaseReservation(c) => release(ledger, c),
         Action::CommitReservation(c) => commit(ledger, c),
         Action::ExpireReservation(c) => expire(ledger, c),
-        Action::PostEntry(c) => post_entry(ledger, c, &EntryId::trusted(&name())),
-        Action::ReverseEntry(c) => reverse_entry(ledger, c),
+        Action::PostEntry(c) => post_entry(ledger, c, &entry(), times),
+        Action::ReverseEntry(c) => reverse_entry(ledger, c, times),
         Action::DefineStockPolicy(c) => define_stock_policy(ledger, c),
         Action::ReturnToSupplier(c) => return_to_supplier(ledger, c),
         Action::ChangeStatus(c) => change_status(ledger, c),
@@ -159,13 +166,34 @@ pub fn decide(ledger: &Ledger, action: &Action, step: u32, fresh: uuid::Uuid) ->
         Action::ReduceReservation(c) => reduce(ledger, c),
         Action::MoveReservation(c) => relocate(ledger, c),
         Action::ConfirmReservation(c) => confirm(ledger, c),
+        Action::DefineAccountSet(c) => define_account_set(ledger, c),
+        Action::DefineDimension(c) => define_dimension(ledger, c),
+        Action::DefineTaxCode(c) => define_tax_code(ledger, c),
+        Action::DefineCalendar(c) => define_calendar(ledger, c),
+        Action::SettleEntry(c) => settle_entry(ledger, c, times),
+        Action::VoidEntry(c) => void_entry(ledger, c),
+        Action::ExpireEntry(c) => expire_entry(ledger, c),
+        Action::RevalueCurrency(c) => revalue_currency(ledger, c, &entry()),
+        Action::ClosePeriod(c) => close_period(ledger, c),
+        Action::ReopenPeriod(c) => reopen_period(ledger, c, common.reason),
+        Action::CloseYear(c) => close_year(ledger, c),
     }?;
     let note = Note { reference: common.reference.cloned(), reason: common.reason.cloned() };
     let dated = |event: &Event| match event {
         Event::StockSettled(m) => settled_at(ledger, m, common.effective_at),
+        Event::CurrencyRevalued(e) => last_instant(e.period),
+        Event::YearClosed(e) => Month::last_of_year(e.year, ledger.periods().year_starts).ok().and_then(last_instant),
         _as_the_command_says => common.effective_at,
     };
-    Ok(events.into_iter().map(|event| Fact { effective_at: dated(&event), event, note: note.clone() }).collect())
+    let facts: Vec<Fact> =
+        events.into_iter().map(|event| Fact { effective_at: dated(&event), event, note: note.clone() }).collect();
+    guard(ledger, action, &facts)?;
+    Ok(facts)
+}
+
+/// The last instant of a period, in microseconds.
+fn last_instant(period: Month) -> Option<Timestamp> {
+    Some(Timestamp(period.end().0.saturating_sub(1)))
 }
 
 /// A settlement is dated with the receipt that causes it, but never before what it settles: a late receipt changes no
@@ -174,7 +202,8 @@ fn settled_at(ledger: &Ledger, m: &Movement, effective_at: Option<Timestamp>) ->
     let (item, _) = ledger.item(m.sku.as_str())?;
     let (location, _) = ledger.location(m.location.as_str())?;
     let latest = ledger.pool(item, location)?.effective_max;
-    effective_at.map(|at| at.max(latest)).filter(|at| *at < ledger.now())
+    // What a closed period valued stays as it is: the difference belongs to the first one that is open.
+    effective_at.map(|at| at.max(latest).max(ledger.periods().free_from)).filter(|at| *at < ledger.now())
 }
 
 /// The earlier event whose goods an action speaks of: the pipeline reads it before the action is decided.
@@ -230,5 +259,13 @@ pub fn subject(action: &Action) -> Option<Subject> {
         Action::ReduceReservation(c) => Subject::Reservation(c.id.clone()),
         Action::MoveReservation(c) => Subject::Reservation(c.id.clone()),
         Action::ConfirmReservation(c) => Subject::Reservation(c.id.clone()),
+        Action::DefineAccountSet(c) => Subject::AccountSet(c.code.clone()),
+        Action::DefineDimension(c) => Subject::Dimension(c.code.clone()),
+        Action::DefineTaxCode(c) => Subject::TaxCode(c.code.clone()),
+        Action::DefineCalendar(_) | Action::ClosePeriod(_) | Action::ReopenPeriod(_) | Action::CloseYear(_) => Subject::Periods,
+        Action::SettleEntry(c) => Subject::Entry(c.id.clone()),
+        Action::VoidEntry(c) => Subject::Entry(c.id.clone()),
+        Action::ExpireEntry(c) => Subject::Entry(c.id.clone()),
+        Action::RevalueCurrency(c) => Subject::Entry(c.id.clone()?),
     })
 }

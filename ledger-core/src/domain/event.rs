@@ -1,19 +1,27 @@
 //! Facts. An [`Event`] is what a tenant's log holds; it never changes and decodes for ever (see [`super::codec`]).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use minicbor::{Decode, Encode};
 
+use super::account::event::{AccountSetDefined, DimensionDefined, TaxCodeDefined};
+use super::amount::Number;
 use super::catalogue::command::MovementKind;
 use super::catalogue::event::{
     AccountDefinition, ItemDefinition, LocationDefinition, PostingRuleDefinition, StockPolicyDefined, TenantOpened,
 };
 use super::count::event::{CountCancelled, CountOpened, CountPosted, CountRecorded};
 use super::id::{
-    AccountCode, CountId, EntryId, ExpectationId, LocationCode, Position, PostingClass, ReasonCode, ReservationId, Sku,
-    StreamNumber, StreamVersion, Text, TransferId, digest16,
+    AccountCode, AccountSetCode, CountId, CurrencyCode, DimensionCode, DimensionValue, EntryId, ExpectationId, LocationCode,
+    PartyCode, Position, PostingClass, ReasonCode, ReservationId, Sku, StreamNumber, StreamVersion, TaxCode, Text, TransferId,
+    digest16,
 };
-use super::journal::event::{JournalEntryPosted, JournalEntryReversed};
+use super::journal::command::ExchangeRate;
+use super::journal::event::{
+    CurrencyRevalued, JournalEntryFreed, JournalEntryHeld, JournalEntryPosted, JournalEntryReversed, JournalEntrySettled,
+};
+use super::period::event::{CalendarDefined, PeriodClosed, PeriodReopened, YearClosed};
 use super::reservation::event::{
     ReservationClosed, ReservationCommitted, ReservationConfirmed, ReservationExtended, ReservationLines, ReservationOpened,
 };
@@ -75,6 +83,18 @@ pub enum Event {
     CountRecorded(CountRecorded),
     CountPosted(CountPosted),
     CountCancelled(CountCancelled),
+    AccountSetDefined(AccountSetDefined),
+    DimensionDefined(DimensionDefined),
+    TaxCodeDefined(TaxCodeDefined),
+    CalendarDefined(CalendarDefined),
+    JournalEntryHeld(JournalEntryHeld),
+    JournalEntrySettled(JournalEntrySettled),
+    JournalEntryVoided(JournalEntryFreed),
+    JournalEntryExpired(JournalEntryFreed),
+    CurrencyRevalued(CurrencyRevalued),
+    YearClosed(YearClosed),
+    PeriodClosed(PeriodClosed),
+    PeriodReopened(PeriodReopened),
 }
 
 /// Part of the subject a message is published under.
@@ -88,6 +108,8 @@ pub enum Category {
     Reservation,
     /// Entries by hand.
     Journal,
+    /// Accounting periods.
+    Period,
 }
 
 impl Category {
@@ -99,6 +121,7 @@ impl Category {
             Self::Stock => "stock",
             Self::Reservation => "reservation",
             Self::Journal => "journal",
+            Self::Period => "period",
         }
     }
 }
@@ -117,6 +140,11 @@ pub enum Subject {
     Expectation(ExpectationId),
     Transfer(TransferId),
     Count(CountId),
+    AccountSet(AccountSetCode),
+    Dimension(DimensionCode),
+    TaxCode(TaxCode),
+    /// The calendar and the closing of periods: one stream, for they follow each other.
+    Periods,
     /// What happened later to the goods of one event: returns, landed cost.
     Goods(Position),
 }
@@ -136,6 +164,10 @@ impl fmt::Display for Subject {
             Self::Expectation(id) => write!(f, "expectation-{id}"),
             Self::Transfer(id) => write!(f, "transfer-{id}"),
             Self::Count(id) => write!(f, "count-{id}"),
+            Self::AccountSet(code) => write!(f, "account_set-{code}"),
+            Self::Dimension(code) => write!(f, "dimension-{code}"),
+            Self::TaxCode(code) => write!(f, "tax_code-{code}"),
+            Self::Periods => f.write_str("periods"),
             Self::Goods(position) => write!(f, "goods-{position}"),
         }
     }
@@ -194,6 +226,18 @@ impl Event {
             Self::CountRecorded(_) => "count_recorded",
             Self::CountPosted(_) => "count_posted",
             Self::CountCancelled(_) => "count_cancelled",
+            Self::AccountSetDefined(_) => "account_set_defined",
+            Self::DimensionDefined(_) => "dimension_defined",
+            Self::TaxCodeDefined(_) => "tax_code_defined",
+            Self::CalendarDefined(_) => "calendar_defined",
+            Self::JournalEntryHeld(_) => "journal_entry_held",
+            Self::JournalEntrySettled(_) => "journal_entry_settled",
+            Self::JournalEntryVoided(_) => "journal_entry_voided",
+            Self::JournalEntryExpired(_) => "journal_entry_expired",
+            Self::CurrencyRevalued(_) => "currency_revalued",
+            Self::YearClosed(_) => "year_closed",
+            Self::PeriodClosed(_) => "period_closed",
+            Self::PeriodReopened(_) => "period_reopened",
         }
     }
 
@@ -209,7 +253,10 @@ impl Event {
             | Self::AccountOpened(_)
             | Self::AccountChanged(_)
             | Self::PostingRuleDefined(_)
-            | Self::StockPolicyDefined(_) => Category::Catalogue,
+            | Self::StockPolicyDefined(_)
+            | Self::AccountSetDefined(_)
+            | Self::DimensionDefined(_)
+            | Self::TaxCodeDefined(_) => Category::Catalogue,
             Self::StockReceived(_)
             | Self::StockIssued(_)
             | Self::StockReturned(_)
@@ -241,7 +288,14 @@ impl Event {
             | Self::ReservationChanged(_)
             | Self::ReservationConfirmed(_)
             | Self::ReservationFilled(_) => Category::Reservation,
-            Self::JournalEntryPosted(_) | Self::JournalEntryReversed(_) => Category::Journal,
+            Self::JournalEntryPosted(_)
+            | Self::JournalEntryReversed(_)
+            | Self::JournalEntryHeld(_)
+            | Self::JournalEntrySettled(_)
+            | Self::JournalEntryVoided(_)
+            | Self::JournalEntryExpired(_)
+            | Self::CurrencyRevalued(_) => Category::Journal,
+            Self::CalendarDefined(_) | Self::YearClosed(_) | Self::PeriodClosed(_) | Self::PeriodReopened(_) => Category::Period,
         }
     }
 
@@ -278,6 +332,14 @@ impl Event {
             Self::ReservationConfirmed(e) => Subject::Reservation(e.id.clone()),
             Self::JournalEntryPosted(e) => Subject::Entry(e.id.clone()),
             Self::JournalEntryReversed(e) => Subject::Entry(e.id.clone()),
+            Self::JournalEntryHeld(e) => Subject::Entry(e.id.clone()),
+            Self::JournalEntrySettled(e) => Subject::Entry(e.id.clone()),
+            Self::JournalEntryVoided(e) | Self::JournalEntryExpired(e) => Subject::Entry(e.id.clone()),
+            Self::CurrencyRevalued(e) => Subject::Entry(e.id.clone()),
+            Self::AccountSetDefined(d) => Subject::AccountSet(d.code.clone()),
+            Self::DimensionDefined(d) => Subject::Dimension(d.code.clone()),
+            Self::TaxCodeDefined(d) => Subject::TaxCode(d.code.clone()),
+            Self::CalendarDefined(_) | Self::YearClosed(_) | Self::PeriodClosed(_) | Self::PeriodReopened(_) => Subject::Periods,
             Self::TransferDispatched(e) => Subject::Transfer(e.id.clone()),
             Self::TransferReceived(e) => Subject::Transfer(e.id.clone()),
             Self::TransferCancelled(e) => Subject::Transfer(e.id.clone()),
@@ -330,7 +392,19 @@ impl Event {
             | Self::CountRecorded(_)
             | Self::CountCancelled(_)
             | Self::JournalEntryPosted(_)
-            | Self::JournalEntryReversed(_) => (None, None, &[]),
+            | Self::JournalEntryReversed(_)
+            | Self::JournalEntryHeld(_)
+            | Self::JournalEntrySettled(_)
+            | Self::JournalEntryVoided(_)
+            | Self::JournalEntryExpired(_)
+            | Self::CurrencyRevalued(_)
+            | Self::AccountSetDefined(_)
+            | Self::DimensionDefined(_)
+            | Self::TaxCodeDefined(_)
+            | Self::CalendarDefined(_)
+            | Self::YearClosed(_)
+            | Self::PeriodClosed(_)
+            | Self::PeriodReopened(_) => (None, None, &[]),
         };
         one.into_iter().chain(two).chain(many)
     }
@@ -352,10 +426,35 @@ impl Event {
         let entry: (&[Posting], u8) = match self {
             Self::JournalEntryPosted(e) => (&e.postings, e.money),
             Self::JournalEntryReversed(e) => (&e.postings, e.money),
+            Self::JournalEntrySettled(e) => (&e.postings, e.money),
+            Self::CurrencyRevalued(e) => (&e.postings, e.money),
+            Self::YearClosed(e) => (&e.postings, e.money),
             _other_events_post_by_their_movements => (&[], 0),
         };
         let by_hand = entry.0.iter().map(move |p| (p, entry.1));
         self.movements().flat_map(|m| m.postings.iter().map(move |p| (p, m.money))).chain(by_hand)
+    }
+
+    /// What it makes pending, and what it makes no longer pending, with the decimals of the amounts.
+    #[must_use]
+    pub fn pending(&self) -> (&[Posting], &[Posting], u8) {
+        match self {
+            Self::JournalEntryHeld(e) => (&e.postings, &[], e.money),
+            Self::JournalEntrySettled(e) => (&[], &e.freed, e.money),
+            Self::JournalEntryVoided(e) | Self::JournalEntryExpired(e) => (&[], &e.freed, e.money),
+            _another_moves_no_pending_balance => (&[], &[], 0),
+        }
+    }
+
+    /// The currencies in which it need not balance, for it states their rates.
+    #[must_use]
+    pub fn rates(&self) -> &[ExchangeRate] {
+        match self {
+            Self::JournalEntryPosted(e) => e.rates.as_deref().unwrap_or(&[]),
+            Self::JournalEntryHeld(e) => e.rates.as_deref().unwrap_or(&[]),
+            Self::CurrencyRevalued(e) => std::slice::from_ref(&e.rate),
+            _another_states_none => &[],
+        }
     }
 }
 
@@ -365,9 +464,115 @@ pub struct Posting {
     /// The account.
     #[n(0)]
     pub account: AccountCode,
-    /// Signed: debit +, credit −. Never zero.
+    /// Signed: debit +, credit −. Zero only beside a foreign amount that is worth less than a unit.
     #[n(1)]
     pub amount: i64,
+    /// What more is said of it.
+    #[n(2)]
+    pub detail: Option<Box<PostingDetail>>,
+}
+
+impl Posting {
+    /// A posting of which nothing more is said.
+    #[must_use]
+    pub const fn new(account: AccountCode, amount: i64) -> Self {
+        Self { account, amount, detail: None }
+    }
+
+    /// Its amount in a foreign currency: which, signed units, decimals.
+    #[must_use]
+    pub fn foreign(&self) -> Option<(&CurrencyCode, i64, u8)> {
+        let detail = self.detail.as_ref()?;
+        Some((detail.currency.as_ref()?, detail.currency_amount?, detail.currency_scale?))
+    }
+
+    /// The same with the other sign.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        let detail = self.detail.clone().map(|mut d| {
+            d.currency_amount = d.currency_amount.map(i64::saturating_neg);
+            d
+        });
+        Self { account: self.account.clone(), amount: self.amount.saturating_neg(), detail }
+    }
+}
+
+/// What may be said of a posting beside its account and its amount in the base currency.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct PostingDetail {
+    /// A currency other than the base currency.
+    #[n(0)]
+    pub currency: Option<CurrencyCode>,
+    /// Signed units of it: debit +, credit −. Zero where only the value in the base currency changes.
+    #[n(1)]
+    pub currency_amount: Option<i64>,
+    /// Decimals of that currency.
+    #[n(2)]
+    pub currency_scale: Option<u8>,
+    /// Values of dimensions.
+    #[n(3)]
+    pub dimensions: Option<BTreeMap<DimensionCode, DimensionValue>>,
+    /// The customer or supplier.
+    #[n(4)]
+    pub party: Option<PartyCode>,
+    /// The open item it begins or settles.
+    #[n(5)]
+    pub item: Option<Text>,
+    /// When the open item is due.
+    #[n(6)]
+    pub due_at: Option<Timestamp>,
+    /// The tax code.
+    #[n(7)]
+    pub tax: Option<TaxCode>,
+    /// What for.
+    #[n(8)]
+    pub memo: Option<Text>,
+}
+
+/// Postings as JSON shows them: `{"account", "debit"}` or `{"account", "credit"}` with what more is said; a foreign amount
+/// as `currency` and `currency_debit` or `currency_credit`.
+pub(crate) struct ShownPostings<'a>(pub(crate) &'a [Posting], pub(crate) u8);
+
+/// One of them. What is not said is left out.
+struct ShownPosting<'a>(&'a Posting, u8);
+
+impl serde::Serialize for ShownPosting<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let Self(p, money) = self;
+        let side = |amount: i64, debit, credit| if amount >= 0 { debit } else { credit };
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("account", &p.account)?;
+        // A posting of nothing in the base currency stands on the side of its foreign amount.
+        let foreign = p.foreign();
+        let sign = if p.amount == 0 { foreign.map_or(0, |(_, units, _)| units) } else { p.amount };
+        map.serialize_entry(side(sign, "debit", "credit"), &Number::from_units(p.amount.saturating_abs(), *money))?;
+        if let Some((currency, units, scale)) = foreign {
+            map.serialize_entry("currency", currency)?;
+            let sign = if units == 0 { sign } else { units };
+            let key = side(sign, "currency_debit", "currency_credit");
+            map.serialize_entry(key, &Number::from_units(units.saturating_abs(), scale))?;
+        }
+        if let Some(d) = &p.detail {
+            said(&mut map, "dimensions", d.dimensions.as_ref())?;
+            said(&mut map, "party", d.party.as_ref())?;
+            said(&mut map, "item", d.item.as_ref())?;
+            said(&mut map, "due_at", d.due_at.as_ref())?;
+            said(&mut map, "tax", d.tax.as_ref())?;
+            said(&mut map, "memo", d.memo.as_ref())?;
+        }
+        map.end()
+    }
+}
+
+fn said<M: serde::ser::SerializeMap, T: serde::Serialize>(map: &mut M, key: &str, value: Option<&T>) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(key, value))
+}
+
+impl serde::Serialize for ShownPostings<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|p| ShownPosting(p, self.1)))
+    }
 }
 
 /// Document and reason of a fact.

@@ -50,6 +50,14 @@ fn parse_code(text: &str) -> Result<Arc<str>, CodeError> {
     Ok(code)
 }
 
+fn parse_currency(text: &str) -> Result<Arc<str>, CodeError> {
+    match text.len() {
+        0 => Err(CodeError::Empty),
+        3 if text.bytes().all(|b| b.is_ascii_uppercase()) => Ok(text.into()),
+        _another_length_or_letter => Err(CodeError::Character),
+    }
+}
+
 fn parse_text(text: &str) -> Result<Arc<str>, CodeError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(CodeError::TooLong(TEXT_BYTES_MAX));
@@ -225,6 +233,34 @@ code!(
 code!(
     /// Names an expected receipt.
     ExpectationId, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// A currency's three letters (ISO 4217).
+    CurrencyCode, parse_currency, 3
+);
+code!(
+    /// A set of accounts that a report sums.
+    AccountSetCode, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// What postings are told apart by beside their account, such as `cost_centre`.
+    DimensionCode, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// One value of a dimension.
+    DimensionValue, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// A customer or supplier.
+    PartyCode, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// A kind of tax at a rate, such as `VAT25`.
+    TaxCode, parse_code, CODE_BYTES_MAX
+);
+code!(
+    /// Documents that are numbered together.
+    SeriesCode, parse_code, CODE_BYTES_MAX
 );
 code!(
     /// Free text: stored and shown as it came in.

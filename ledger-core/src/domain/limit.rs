@@ -18,6 +18,20 @@ pub const METADATA_PAIRS_MAX: usize = 16;
 pub const RESERVATION_LINES_MAX: usize = 1_000;
 /// Postings of one journal entry.
 pub const ENTRY_POSTINGS_MAX: usize = 1_000;
+/// Dimensions of one posting.
+pub const DIMENSIONS_MAX: usize = 8;
+/// Values of a dimension's closed list.
+pub const DIMENSION_VALUES_MAX: usize = 1_000;
+/// Accounts and sets named by one account set.
+pub const SET_MEMBERS_MAX: usize = 1_000;
+/// Exchange rates of one entry: as many currencies as a group of companies trades in.
+pub const RATES_MAX: usize = 32;
+/// Conditions of one entry.
+pub const CONDITIONS_MAX: usize = 32;
+/// Largest total of debits or of credits of one account, in units: 64 bits, so that views need no wider numbers.
+pub const ACCOUNT_TOTAL_MAX: i128 = i64::MAX as i128;
+/// Longest life of a pending entry: card schemes keep an authorisation for 31 days, escrow for a year.
+pub const PENDING_TTL_SECONDS_MAX: u32 = 366 * 24 * 3_600;
 /// Commands of one transaction: the largest real invoice seen has about 1,100 lines.
 pub const TRANSACTION_STEPS_MAX: usize = 4_096;
 /// Longest life of a reservation: 90 days covers made-to-order quotes.

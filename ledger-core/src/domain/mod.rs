@@ -3,17 +3,20 @@
 //! `decide` says which facts a command makes of a state; `evolve` folds a fact into the state. Everything else here
 //! is what those two need.
 
+pub mod account;
 pub mod allocation;
 pub mod amount;
 pub mod catalogue;
 pub mod codec;
 pub mod command;
 pub mod count;
+pub mod currency;
 pub mod decider;
 pub mod event;
 pub mod id;
 pub mod journal;
 pub mod limit;
+pub mod period;
 pub mod posting_rule;
 pub mod rejection;
 pub mod reservation;

@@ -21,10 +21,7 @@ pub fn post(accounts: &Accounts, value: i64) -> Vec<Posting> {
     if value == 0 {
         return Vec::new();
     }
-    vec![
-        Posting { account: accounts.inventory.clone(), amount: value },
-        Posting { account: accounts.counter.clone(), amount: value.saturating_neg() },
-    ]
+    vec![Posting::new(accounts.inventory.clone(), value), Posting::new(accounts.counter.clone(), value.saturating_neg())]
 }
 
 /// Postings of an issue whose stated `cost` differs from what leaves inventory; the `residue` goes to `settlement`.
@@ -35,7 +32,7 @@ pub fn post_with_residue(accounts: &Accounts, settlement: &AccountCode, cost: i6
         [(&accounts.inventory, inventory), (&accounts.counter, cost), (settlement, residue)]
             .into_iter()
             .filter(|(_, amount)| *amount != 0)
-            .map(|(account, amount)| Posting { account: account.clone(), amount })
+            .map(|(account, amount)| Posting::new(account.clone(), amount))
             .collect(),
     )
 }
@@ -49,7 +46,7 @@ pub fn post_with_variance(accounts: &Accounts, variance: &AccountCode, value: i6
         [(&accounts.inventory, value), (&accounts.counter, counter), (variance, difference)]
             .into_iter()
             .filter(|(_, amount)| *amount != 0)
-            .map(|(account, amount)| Posting { account: account.clone(), amount })
+            .map(|(account, amount)| Posting::new(account.clone(), amount))
             .collect(),
     )
 }

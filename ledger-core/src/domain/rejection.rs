@@ -3,11 +3,11 @@
 use minicbor::{Decode, Encode};
 
 use super::catalogue::command::MovementKind;
-use super::event::Posting;
 use super::id::{
-    AccountCode, CountId, EntryId, ExpectationId, LocationCode, LotCode, Position, PostingClass, ReservationId, Serial, Sku,
-    Text, TransferId, UnitCode,
+    AccountCode, AccountSetCode, CountId, CurrencyCode, DimensionCode, DimensionValue, EntryId, ExpectationId, LocationCode,
+    LotCode, Position, PostingClass, ReservationId, Serial, Sku, TaxCode, Text, TransferId, UnitCode,
 };
+use super::period::Month;
 use super::time::Timestamp;
 
 /// One demand that stock does not cover. Numbers at the item's scale.
@@ -174,6 +174,10 @@ pub enum Rejection {
         credits: Text,
         #[n(2)]
         difference: Text,
+        /// Absent: the base currency.
+        #[n(3)]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        currency: Option<CurrencyCode>,
     },
     #[n(27)]
     EntryExists {
@@ -486,6 +490,186 @@ pub enum Rejection {
         #[n(1)]
         held: Text,
     },
+    #[n(93)]
+    UnknownCurrency {
+        #[n(0)]
+        currency: CurrencyCode,
+    },
+    #[n(94)]
+    RateRequired {
+        #[n(0)]
+        currency: CurrencyCode,
+    },
+    #[n(124)]
+    RateUnused {
+        #[n(0)]
+        currency: CurrencyCode,
+    },
+    #[n(95)]
+    RateNotPositive {
+        #[n(0)]
+        currency: CurrencyCode,
+    },
+    #[n(96)]
+    AccountCurrencyDiffers {
+        #[n(0)]
+        account: AccountCode,
+        #[n(1)]
+        currency: CurrencyCode,
+    },
+    #[n(97)]
+    AccountClosed {
+        #[n(0)]
+        account: AccountCode,
+    },
+    #[n(98)]
+    LimitInvalid {
+        #[n(0)]
+        account: AccountCode,
+    },
+    #[n(99)]
+    LimitExceeded {
+        #[n(0)]
+        account: AccountCode,
+        #[n(1)]
+        limit: Text,
+        #[n(2)]
+        bound: Text,
+        #[n(3)]
+        balance: Text,
+    },
+    #[n(100)]
+    UnknownDimension {
+        #[n(0)]
+        dimension: DimensionCode,
+    },
+    #[n(101)]
+    UnknownDimensionValue {
+        #[n(0)]
+        dimension: DimensionCode,
+        #[n(1)]
+        value: DimensionValue,
+    },
+    #[n(102)]
+    DimensionRequired {
+        #[n(0)]
+        account: AccountCode,
+        #[n(1)]
+        dimension: DimensionCode,
+    },
+    #[n(103)]
+    TooManyDimensions {
+        #[n(0)]
+        dimensions_max: u32,
+    },
+    #[n(104)]
+    UnknownTaxCode {
+        #[n(0)]
+        tax: TaxCode,
+    },
+    #[n(105)]
+    UnknownAccountSet {
+        #[n(0)]
+        account_set: AccountSetCode,
+    },
+    #[n(106)]
+    AccountSetCycle {
+        #[n(0)]
+        account_set: AccountSetCode,
+    },
+    #[n(107)]
+    BalanceDiffers {
+        #[n(0)]
+        account: AccountCode,
+        #[n(1)]
+        expected: Text,
+        #[n(2)]
+        actual: Text,
+    },
+    #[n(108)]
+    AccountMoved {
+        #[n(0)]
+        account: AccountCode,
+        #[n(1)]
+        expected: u64,
+        #[n(2)]
+        actual: Position,
+    },
+    #[n(109)]
+    BalancingNeedsTwo,
+    #[n(110)]
+    NothingToBalance,
+    #[n(111)]
+    TtlWithoutPending,
+    #[n(112)]
+    EntryNotPending {
+        #[n(0)]
+        entry: EntryId,
+        #[n(1)]
+        status: Text,
+    },
+    #[n(113)]
+    EntryNotPosted {
+        #[n(0)]
+        entry: EntryId,
+        #[n(1)]
+        status: Text,
+    },
+    #[n(114)]
+    EntryExpired {
+        #[n(0)]
+        entry: EntryId,
+        #[n(1)]
+        expired_at: Timestamp,
+    },
+    #[n(115)]
+    EntryNotExpired {
+        #[n(0)]
+        entry: EntryId,
+    },
+    #[n(116)]
+    SettlementExceedsPending {
+        #[n(0)]
+        entry: EntryId,
+        #[n(1)]
+        pending: Text,
+    },
+    #[n(117)]
+    SettlementAmbiguous {
+        #[n(0)]
+        entry: EntryId,
+    },
+    #[n(118)]
+    #[serde(rename = "period_closed")]
+    PeriodIsClosed {
+        #[n(0)]
+        period: Month,
+        #[n(1)]
+        soft: bool,
+    },
+    #[n(119)]
+    PeriodNotOver {
+        #[n(0)]
+        period: Month,
+        #[n(1)]
+        ends_at: Timestamp,
+    },
+    #[n(120)]
+    PeriodNotClosed {
+        #[n(0)]
+        period: Month,
+    },
+    #[n(121)]
+    LaterPeriodClosed {
+        #[n(0)]
+        period: Month,
+        #[n(1)]
+        closed_through: Month,
+    },
+    #[n(122)]
+    YearOutOfRange,
+    #[n(123)]
+    CalendarFixed,
 }
 
 /// Variants and their codes: one list makes [`Rejection::code`], which is exhaustive, and [`Rejection::CODES`].
@@ -600,6 +784,38 @@ codes! {
     ReservationAllocated => "reservation_allocated",
     ReservationWaiting => "reservation_waiting",
     LineTooSmall => "line_too_small",
+    UnknownCurrency => "unknown_currency",
+    RateRequired => "rate_required",
+    RateNotPositive => "rate_not_positive",
+    RateUnused => "rate_unused",
+    AccountCurrencyDiffers => "account_currency_differs",
+    AccountClosed => "account_closed",
+    LimitInvalid => "limit_invalid",
+    LimitExceeded => "limit_exceeded",
+    UnknownDimension => "unknown_dimension",
+    UnknownDimensionValue => "unknown_dimension_value",
+    DimensionRequired => "dimension_required",
+    TooManyDimensions => "too_many_dimensions",
+    UnknownTaxCode => "unknown_tax_code",
+    UnknownAccountSet => "unknown_account_set",
+    AccountSetCycle => "account_set_cycle",
+    BalanceDiffers => "balance_differs",
+    AccountMoved => "account_moved",
+    BalancingNeedsTwo => "balancing_needs_two",
+    NothingToBalance => "nothing_to_balance",
+    TtlWithoutPending => "ttl_without_pending",
+    EntryNotPending => "entry_not_pending",
+    EntryNotPosted => "entry_not_posted",
+    EntryExpired => "entry_expired",
+    EntryNotExpired => "entry_not_expired",
+    SettlementExceedsPending => "settlement_exceeds_pending",
+    SettlementAmbiguous => "settlement_ambiguous",
+    PeriodIsClosed => "period_closed",
+    PeriodNotOver => "period_not_over",
+    PeriodNotClosed => "period_not_closed",
+    LaterPeriodClosed => "later_period_closed",
+    YearOutOfRange => "year_out_of_range",
+    CalendarFixed => "calendar_fixed",
 }
 
 /// A refused command: the reason, and in a transaction the step that was refused.
@@ -611,13 +827,4 @@ pub struct Refusal {
     /// Why.
     #[n(1)]
     pub rejection: Rejection,
-}
-
-/// Σ debits and Σ credits of postings, in units.
-#[must_use]
-pub fn sides(postings: &[Posting]) -> (i128, i128) {
-    postings.iter().fold((0, 0), |(debits, credits), p| {
-        let amount = i128::from(p.amount);
-        if amount >= 0 { (debits.saturating_add(amount), credits) } else { (debits, credits.saturating_sub(amount)) }
-    })
 }

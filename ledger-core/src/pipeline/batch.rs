@@ -50,11 +50,19 @@ pub(super) fn decide(
     let mut running: FxHashSet<CommandId> = FxHashSet::default();
     let mut scratch = Vec::with_capacity(256);
     for command in commands {
+        if command.dry_run {
+            let answer = try_out(state, command, now)?;
+            part.answers.push(Ok(answer));
+            continue;
+        }
         if !running.insert(command.id) {
             part.answers.push(Err(Error::InProgress));
             continue;
         }
         part.is_empty = false;
+        if command.steps.iter().any(|step| matches!(step, Action::ClosePeriod(_))) {
+            state.ledger.witness(state.ledger.position(), part.frontier.root());
+        }
         let outcome = match handle(&mut state.ledger, command, now) {
             Ok(events) if events.is_empty() => Outcome::Unchanged,
             Ok(events) => Outcome::Accepted { events },
@@ -81,6 +89,19 @@ pub(super) fn decide(
         batch.head(tenant, expected, state.ledger.position(), state.ledger.recorded_at(), part.frontier.to_bytes());
     }
     Ok(part)
+}
+
+/// What a command would do, on the state as it is with the commands before it; nothing of it stays.
+fn try_out(state: &mut Tenant, command: &Command, now: Timestamp) -> Result<Answer, Stopped> {
+    let (mark, position) = (state.ledger.mark(), state.ledger.position());
+    let outcome = match handle(&mut state.ledger, command, now) {
+        Ok(events) if events.is_empty() => Outcome::Unchanged,
+        Ok(events) => Outcome::Accepted { events },
+        Err(Undecided::Refused(refusal)) => Outcome::Refused(refusal),
+        Err(Undecided::Misfit(misfit)) => return Err(Stopped(misfit.to_string())),
+    };
+    state.ledger.rollback(mark);
+    Ok(Answer { position, replayed: false, outcome })
 }
 
 fn quiet(tenant: TenantId, state: &Tenant, command: &Command, answer: QuietAnswer, batch: &mut Batch) -> Result<(), Stopped> {
@@ -139,7 +160,9 @@ fn leaf_of(tenant: TenantId, row: &EventRow) -> leaf::Row<'_> {
 
 /// Keys of the streams a command names that are not in memory: what is closed, or none at all.
 pub(super) fn missing_streams(state: &Tenant, command: &Command) -> Vec<[u8; 16]> {
-    let subjects = command.steps.iter().filter_map(named);
+    // Nothing tells a dry run, which is not appended, that what it begins is there already.
+    let of = |action| if command.dry_run { subject(action).filter(may_be_dropped) } else { named(action) };
+    let subjects = command.steps.iter().filter_map(of);
     subjects.filter(|s| state.ledger.stream(s).version == 0).map(|s| stream_key(&s.to_string())).collect()
 }
 
@@ -157,21 +180,29 @@ fn named(action: &Action) -> Option<Subject> {
     match action {
         Action::Reserve(_)
         | Action::PostEntry(_)
+        | Action::RevalueCurrency(_)
         | Action::Expect(_)
         | Action::DispatchTransfer(_)
         | Action::OpenCount(_)
         | Action::AddCost(_) => None,
         Action::Receive(c) => c.expectation.clone().map(Subject::Expectation),
-        another => subject(another).filter(|s| match s {
-            Subject::Reservation(_) | Subject::Entry(_) | Subject::Expectation(_) | Subject::Transfer(_) | Subject::Count(_) => {
-                true
-            }
-            Subject::Tenant
-            | Subject::Item(_)
-            | Subject::Location(_)
-            | Subject::Account(_)
-            | Subject::PostingRule(..)
-            | Subject::Goods(_) => false,
-        }),
+        another => subject(another).filter(may_be_dropped),
+    }
+}
+
+/// Whether a stream is dropped from memory some time after it is closed.
+const fn may_be_dropped(subject: &Subject) -> bool {
+    match subject {
+        Subject::Reservation(_) | Subject::Entry(_) | Subject::Expectation(_) | Subject::Transfer(_) | Subject::Count(_) => true,
+        Subject::Tenant
+        | Subject::Item(_)
+        | Subject::Location(_)
+        | Subject::Account(_)
+        | Subject::PostingRule(..)
+        | Subject::AccountSet(_)
+        | Subject::Dimension(_)
+        | Subject::TaxCode(_)
+        | Subject::Periods
+        | Subject::Goods(_) => false,
     }
 }

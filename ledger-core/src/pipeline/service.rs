@@ -272,7 +272,7 @@ impl Shard {
             let Some(command) = work.command(at) else {
                 continue;
             };
-            if state.recent.may_hold(command.id) {
+            if !command.dry_run && state.recent.may_hold(command.id) {
                 known.push(command.id);
             }
             missing.extend(batch::missing_streams(state, command));
@@ -367,7 +367,8 @@ impl Shard {
             let commands: Vec<&Command> = open.iter().filter_map(|at| work.command(*at)).collect();
             match batch::decide(work.tenant, state, &commands, now, &mut batch) {
                 Ok(part) => {
-                    if let (Some(first), false) = (commands.first(), part.is_empty) {
+                    let written = commands.iter().find(|c| !c.dry_run);
+                    if let (Some(first), false) = (written, part.is_empty) {
                         witnesses.insert(work.tenant, first.id);
                     }
                     parts.insert(work.tenant, (part, open));
@@ -442,7 +443,7 @@ impl Shard {
                 state.frontier = part.frontier;
                 state.ledger.commit();
                 for (at, answer) in open.iter().zip(part.answers) {
-                    if let (Ok(_), Some(command)) = (&answer, work.command(*at)) {
+                    if let (Ok(_), Some(command)) = (&answer, work.command(*at).filter(|c| !c.dry_run)) {
                         state.recent.insert(command.id);
                     }
                     work.answer(*at, answer);

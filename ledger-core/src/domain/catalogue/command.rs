@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use crate::domain::amount::Number;
 use crate::domain::command::action;
-use crate::domain::id::{AccountCode, LocationCode, PostingClass, Sku, Text};
+use crate::domain::id::{AccountCode, CurrencyCode, DimensionCode, LocationCode, PostingClass, Sku, Text};
 use crate::domain::unit::UnitOfMeasure;
 
 /// How an item's issues are costed.
@@ -166,6 +166,66 @@ impl AccountType {
             Self::Liability | Self::Equity | Self::Revenue => false,
         }
     }
+
+    /// True where a foreign amount that leaves takes its share of the value it was carried at.
+    #[must_use]
+    pub const fn is_carried(self) -> bool {
+        match self {
+            Self::Asset | Self::Liability => true,
+            Self::Equity | Self::Revenue | Self::Expense => false,
+        }
+    }
+
+    /// True for what a fiscal year's close carries to retained earnings.
+    #[must_use]
+    pub const fn is_of_the_year(self) -> bool {
+        match self {
+            Self::Revenue | Self::Expense => true,
+            Self::Asset | Self::Liability | Self::Equity => false,
+        }
+    }
+}
+
+/// What an account's limits hold for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum LimitOn {
+    /// What is posted together with what is pending towards the limit.
+    #[default]
+    #[n(0)]
+    Available,
+    /// What is posted.
+    #[n(1)]
+    Posted,
+}
+
+/// Charts of accounts to begin with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ChartTemplate {
+    /// Buys and sells goods.
+    #[default]
+    #[n(0)]
+    Trading,
+    /// Sells to consumers in shops and online: tills, card clearing, gift cards, returns.
+    #[n(1)]
+    Retail,
+    /// Makes goods: work in progress, labour and overhead absorbed.
+    #[n(2)]
+    Manufacturing,
+    /// Sells services: unbilled and deferred revenue, payroll.
+    #[n(3)]
+    Services,
+    /// Holds others' money: wallets, escrow, payouts, fees.
+    #[n(4)]
+    Marketplace,
+    /// No account and no rule: for books that bring their own chart.
+    #[n(5)]
+    Empty,
 }
 
 /// Which fact a posting rule speaks of. `inventory` is the item's own account, the others its counterpart.
@@ -213,11 +273,20 @@ pub enum MovementKind {
     /// Landed cost not invoiced yet.
     #[n(11)]
     LandedCost,
+    /// Exchange gains and losses on what was settled.
+    #[n(12)]
+    Exchange,
+    /// Exchange gains and losses on what is restated at a period's end.
+    #[n(13)]
+    UnrealisedExchange,
+    /// Where a closed year's result goes.
+    #[n(14)]
+    RetainedEarnings,
 }
 
 impl MovementKind {
     /// Every kind, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Inventory,
         Self::Receipt,
         Self::Issue,
@@ -230,6 +299,9 @@ impl MovementKind {
         Self::Production,
         Self::PriceVariance,
         Self::LandedCost,
+        Self::Exchange,
+        Self::UnrealisedExchange,
+        Self::RetainedEarnings,
     ];
 
     /// The kind whose rule holds where this one has none: tenants opened before it was there have no rule for it.
@@ -240,13 +312,16 @@ impl MovementKind {
             Self::Scrap | Self::Production => Some(Self::Adjustment),
             Self::PriceVariance => Some(Self::Settlement),
             Self::LandedCost => Some(Self::Receipt),
+            Self::UnrealisedExchange => Some(Self::Exchange),
             Self::Inventory
             | Self::Receipt
             | Self::Issue
             | Self::Return
             | Self::Adjustment
             | Self::Revaluation
-            | Self::Settlement => None,
+            | Self::Settlement
+            | Self::Exchange
+            | Self::RetainedEarnings => None,
         }
     }
 
@@ -264,7 +339,10 @@ impl MovementKind {
             | Self::Scrap
             | Self::Production
             | Self::PriceVariance
-            | Self::LandedCost => false,
+            | Self::LandedCost
+            | Self::Exchange
+            | Self::UnrealisedExchange
+            | Self::RetainedEarnings => false,
         }
     }
 
@@ -284,6 +362,9 @@ impl MovementKind {
             Self::Production => "production",
             Self::PriceVariance => "price_variance",
             Self::LandedCost => "landed_cost",
+            Self::Exchange => "exchange",
+            Self::UnrealisedExchange => "unrealised_exchange",
+            Self::RetainedEarnings => "retained_earnings",
         }
     }
 }
@@ -303,6 +384,10 @@ action! {
         /// Decimals of the base currency.
         #[n(13)]
         pub currency_scale: u8,
+        /// The chart of accounts to begin with; `trading` if absent.
+        #[n(14)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub chart: Option<ChartTemplate>,
     }
 }
 
@@ -461,6 +546,37 @@ action! {
         #[n(14)]
         #[serde(default)]
         pub retired: bool,
+        /// The only currency it takes (ISO 4217); any if absent.
+        #[n(15)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub currency: Option<CurrencyCode>,
+        /// Its balance, on its normal side, may not fall below this.
+        #[n(16)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub minimum: Option<Number>,
+        /// Its balance, on its normal side, may not rise above this.
+        #[n(17)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub maximum: Option<Number>,
+        /// What the limits hold for; `available` if absent.
+        #[n(18)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub limit_on: Option<LimitOn>,
+        /// Whether its balances in foreign currencies are restated at a period's end; true for assets and liabilities if
+        /// absent.
+        #[n(19)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
+        pub monetary: Option<bool>,
+        /// Dimensions that every posting to it by hand must have.
+        #[n(20)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(nullable = false, max_items = 8))]
+        pub required_dimensions: Option<Vec<DimensionCode>>,
     }
 }
 

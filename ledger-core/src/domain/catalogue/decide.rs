@@ -10,18 +10,21 @@ use super::event::{
 use crate::domain::amount::Number;
 use crate::domain::event::Event;
 use crate::domain::id::{AccountCode, PostingClass, Text};
-use crate::domain::limit::{COMPONENTS_MAX, CURRENCY_SCALE_MAX, LOCATION_DEPTH_MAX, RATIO_MAX, SCALE_MAX, UNITS_MAX};
+use crate::domain::journal::decide::scale_of;
+use crate::domain::limit::{
+    COMPONENTS_MAX, CURRENCY_SCALE_MAX, DIMENSIONS_MAX, LOCATION_DEPTH_MAX, RATIO_MAX, SCALE_MAX, UNITS_MAX,
+};
 use crate::domain::rejection::Rejection;
 use crate::domain::state::{Item, Ledger};
 use crate::domain::stock::bin::Bin;
-use crate::domain::stock::place::{Place, Working, units};
+use crate::domain::stock::place::{self, Place, Working, units};
 use crate::domain::stock::value;
 use crate::domain::unit::UnitOfMeasure;
 
 use super::chart;
 
 /// The class of items that name none.
-const DEFAULT_CLASS: &str = "default";
+pub(crate) const DEFAULT_CLASS: &str = "default";
 
 pub(crate) fn open_tenant(ledger: &Ledger, c: &OpenTenant) -> Result<Vec<Event>, Rejection> {
     if ledger.tenant().is_some() {
@@ -37,16 +40,13 @@ pub(crate) fn open_tenant(ledger: &Ledger, c: &OpenTenant) -> Result<Vec<Event>,
         currency: c.currency.clone(),
         currency_scale: c.currency_scale,
     };
-    let accounts = chart::ACCOUNTS.iter().map(|(code, name, account_type)| {
-        Event::AccountOpened(AccountDefinition {
-            code: AccountCode::trusted(code),
-            name: Text::trusted(name),
-            account_type: *account_type,
-            parent: None,
-            retired: false,
-        })
+    let (accounts, rules) = chart::of(c.chart.unwrap_or_default());
+    let accounts = accounts.map(|(code, name, account_type, parent)| {
+        let mut account = AccountDefinition::new(AccountCode::trusted(code), Text::trusted(name), *account_type);
+        account.parent = (!parent.is_empty()).then(|| AccountCode::trusted(parent));
+        Event::AccountOpened(account)
     });
-    let rules = chart::RULES.iter().map(|(movement, account)| {
+    let rules = rules.iter().map(|(movement, account)| {
         Event::PostingRuleDefined(PostingRuleDefinition {
             movement: *movement,
             class: PostingClass::trusted(DEFAULT_CLASS),
@@ -294,22 +294,53 @@ pub(crate) fn define_account(ledger: &Ledger, c: &DefineAccount) -> Result<Vec<E
         account_type: c.account_type,
         parent: c.parent.clone(),
         retired: c.retired,
+        currency: c.currency.clone(),
+        minimum: c.minimum,
+        maximum: c.maximum,
+        limit_on: c.limit_on,
+        monetary: c.monetary,
+        required_dimensions: c.required_dimensions.clone().filter(|d| !d.is_empty()),
     };
+    check_money(ledger, &new)?;
     let Some((_, account)) = ledger.account(c.code.as_str()) else {
         return Ok(vec![Event::AccountOpened(new)]);
     };
     if account.definition == new {
         return Ok(Vec::new());
     }
-    let posted = account.debits != 0 || account.credits != 0;
-    let retype = account.definition.account_type != new.account_type && posted;
+    let posted = account.debits != 0 || account.credits != 0 || !account.pending.is_zero();
+    let recurrency = new.currency.is_some() && account.definition.currency != new.currency;
+    let retype = (account.definition.account_type != new.account_type || recurrency) && posted;
     // What a rule names goes on taking postings.
-    let in_use = account.debits != account.credits || account.holds_inventory || ledger.is_posted_to_by_rule(&c.code);
+    let held = account.balance() != 0 || !account.pending.is_zero() || account.books().any(|b| b.sides.balance() != 0);
+    let in_use = held || account.holds_inventory || ledger.is_posted_to_by_rule(&c.code);
     let retire = new.retired && !account.definition.retired && in_use;
     if retype || retire {
         return Err(Rejection::AccountInUse { account: c.code.clone() });
     }
     Ok(vec![Event::AccountChanged(new)])
+}
+
+/// Currency, limits and dimensions of an account make sense.
+fn check_money(ledger: &Ledger, d: &AccountDefinition) -> Result<(), Rejection> {
+    let scale = match &d.currency {
+        Some(code) => scale_of(ledger, code)?,
+        None => None,
+    };
+    let scale = scale.unwrap_or_else(|| ledger.money());
+    let bound = |number: Option<Number>, field| number.map(|n| place::units(n, scale, field)).transpose();
+    let (minimum, maximum) = (bound(d.minimum, "minimum")?, bound(d.maximum, "maximum")?);
+    if minimum.zip(maximum).is_some_and(|(low, high)| low > high) {
+        return Err(Rejection::LimitInvalid { account: d.code.clone() });
+    }
+    let required = d.required_dimensions.as_deref().unwrap_or(&[]);
+    if required.len() > DIMENSIONS_MAX {
+        return Err(Rejection::TooManyDimensions { dimensions_max: u32::try_from(DIMENSIONS_MAX).unwrap_or(u32::MAX) });
+    }
+    match required.iter().find(|code| ledger.dimension(code).is_none()) {
+        Some(dimension) => Err(Rejection::UnknownDimension { dimension: dimension.clone() }),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn define_posting_rule(ledger: &Ledger, c: &DefinePostingRule) -> Result<Vec<Event>, Rejection> {
@@ -319,7 +350,7 @@ pub(crate) fn define_posting_rule(ledger: &Ledger, c: &DefinePostingRule) -> Res
         return Ok(Vec::new());
     }
     if c.movement.holds_inventory() {
-        if !account.holds_inventory && (account.debits != 0 || account.credits != 0) {
+        if !account.holds_inventory && !account.sides().is_zero() {
             return Err(Rejection::AccountInUse { account: c.account.clone() });
         }
         let has_stock =

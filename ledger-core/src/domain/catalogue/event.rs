@@ -4,10 +4,10 @@ use minicbor::{Decode, Encode};
 use serde::ser::SerializeStruct;
 
 use super::command::{
-    AccountType, Backorder, Component, CostPool, LocationKind, MovementKind, NegativeStock, Tracking, ValuationMethod,
+    AccountType, Backorder, Component, CostPool, LimitOn, LocationKind, MovementKind, NegativeStock, Tracking, ValuationMethod,
 };
 use crate::domain::amount::Number;
-use crate::domain::id::{AccountCode, LocationCode, PostingClass, Sku, Text};
+use crate::domain::id::{AccountCode, CurrencyCode, DimensionCode, LocationCode, PostingClass, Sku, Text};
 use crate::domain::unit::UnitOfMeasure;
 
 /// The log's first event.
@@ -178,6 +178,62 @@ pub struct AccountDefinition {
     /// Closed to new postings.
     #[n(4)]
     pub retired: bool,
+    /// The only currency it takes; any if absent.
+    #[n(5)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<CurrencyCode>,
+    /// Lowest balance on the normal side.
+    #[n(6)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<Number>,
+    /// Highest balance on the normal side.
+    #[n(7)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<Number>,
+    /// What the limits hold for; absent: posted and pending.
+    #[n(8)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_on: Option<LimitOn>,
+    /// Restated at a period's end; absent: assets and liabilities are.
+    #[n(9)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monetary: Option<bool>,
+    /// Dimensions that a posting by hand must have.
+    #[n(10)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required_dimensions: Option<Vec<DimensionCode>>,
+}
+
+impl AccountDefinition {
+    /// An account of which nothing more is said.
+    #[must_use]
+    pub const fn new(code: AccountCode, name: Text, account_type: AccountType) -> Self {
+        Self {
+            code,
+            name,
+            account_type,
+            parent: None,
+            retired: false,
+            currency: None,
+            minimum: None,
+            maximum: None,
+            limit_on: None,
+            monetary: None,
+            required_dimensions: None,
+        }
+    }
+
+    /// Whether it has a limit.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        self.minimum.is_some() || self.maximum.is_some()
+    }
+
+    /// Whether its foreign balances are restated at a period's end.
+    #[must_use]
+    pub fn is_monetary(&self) -> bool {
+        self.monetary.unwrap_or(self.account_type.is_carried())
+    }
 }
 
 /// Where a movement of a class posts from now on.

@@ -1,6 +1,6 @@
 //! Taking back into memory what was dropped from it: closed streams, and the goods of earlier events.
 
-use super::row::{Count, Entry, Expectation, Goods, Reservation, ReservationStatus, Stream, Transfer};
+use super::row::{Count, Expectation, Goods, Reservation, ReservationStatus, Stream, Transfer};
 use super::{Closed, Ledger, Misfit};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::id::{Position, ReservationId};
@@ -66,16 +66,13 @@ impl Ledger {
                 self.amend(&e.id, stream, |r| r.lines = lines);
             }
             Event::ReservationConfirmed(e) => self.amend(&e.id, stream, |_| ()),
-            Event::JournalEntryPosted(e) => {
-                self.entries.insert(e.id.clone(), Entry { stream, reversed: false, postings: e.postings.clone() });
-                self.note_closed(Closed::Entry(e.id.clone()));
-            }
-            Event::JournalEntryReversed(e) => {
-                if let Some(entry) = self.entries.get_mut(&e.id) {
-                    entry.stream = stream;
-                    entry.reversed = true;
-                }
-            }
+            Event::JournalEntryPosted(_)
+            | Event::JournalEntryReversed(_)
+            | Event::JournalEntryHeld(_)
+            | Event::JournalEntrySettled(_)
+            | Event::JournalEntryVoided(_)
+            | Event::JournalEntryExpired(_)
+            | Event::CurrencyRevalued(_) => self.absorb_entry(recorded, stream),
             Event::StockExpected(e) => {
                 let item = *self.item_index.get(&e.sku).ok_or("its item is not defined")?;
                 let location = *self.location_index.get(&e.location).ok_or("its location is not defined")?;

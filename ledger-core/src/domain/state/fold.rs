@@ -2,12 +2,13 @@
 
 use smallvec::SmallVec;
 
-use super::row::{Account, Entry, Item, Location, Reservation, ReservationStatus, Rule, Stream};
+use super::account::Account;
+use super::row::{EntryStatus, Item, Location, Reservation, ReservationStatus, Rule, Stream};
 use super::undo::Undo;
-use super::{Closed, Ledger, Misfit};
+use super::{Ledger, Misfit};
 use crate::domain::catalogue::event::{AccountDefinition, ItemDefinition, LocationDefinition, PostingRuleDefinition};
 use crate::domain::event::{Event, Posting, Recorded};
-use crate::domain::id::{EntryId, ReservationId, Sku};
+use crate::domain::id::{ReservationId, Sku};
 use crate::domain::time::Timestamp;
 
 impl Ledger {
@@ -30,6 +31,7 @@ impl Ledger {
                 self.set_status(&id, ReservationStatus::Lapsed);
             }
         }
+        self.lapse_entries(old);
     }
 
     /// Folds one event in.
@@ -134,16 +136,28 @@ impl Ledger {
                 None => self.close_reservation(&e.id, ReservationStatus::Committed, stream)?,
             },
             Event::JournalEntryPosted(e) => {
-                self.post(&e.postings)?;
-                self.put_entry(&e.id, Entry { stream, reversed: false, postings: e.postings.clone() });
-                self.note_closed(Closed::Entry(e.id.clone()));
+                self.number(e.number.as_ref())?;
+                self.post_entry(&e.id, &e.postings, stream);
             }
             Event::JournalEntryReversed(e) => {
-                self.post(&e.postings)?;
-                let postings =
-                    e.postings.iter().map(|p| Posting { account: p.account.clone(), amount: p.amount.saturating_neg() });
-                self.put_entry(&e.id, Entry { stream, reversed: true, postings: postings.collect() });
+                self.number(e.number.as_ref())?;
+                self.reverse_entry(&e.id, &e.postings, stream);
             }
+            Event::JournalEntryHeld(e) => self.hold_entry(e, stream)?,
+            Event::JournalEntrySettled(e) => {
+                self.number(e.number.as_ref())?;
+                self.settle_entry(e, stream)?;
+            }
+            Event::JournalEntryVoided(e) => self.free_entry(e, EntryStatus::Voided, stream)?,
+            Event::JournalEntryExpired(e) => self.free_entry(e, EntryStatus::Expired, stream)?,
+            Event::CurrencyRevalued(e) => self.post_entry(&e.id, &e.postings, stream),
+            Event::YearClosed(_) => self.close_year(stream),
+            Event::PeriodClosed(e) => self.close_period(e, stream)?,
+            Event::PeriodReopened(e) => self.reopen_period(e.period, stream),
+            Event::CalendarDefined(e) => self.define_calendar(e.year_starts_month, stream),
+            Event::AccountSetDefined(d) => self.define_account_set(d, stream),
+            Event::DimensionDefined(d) => self.define_dimension(d, stream),
+            Event::TaxCodeDefined(d) => self.define_tax_code(d, stream),
             Event::TransferDispatched(e) => self.dispatch(e, stream)?,
             Event::TransferReceived(e) => self.receive_transfer(e, stream)?,
             Event::TransferCancelled(e) => self.cancel_transfer(&e.id, stream)?,
@@ -152,6 +166,16 @@ impl Ledger {
             Event::CountPosted(e) => self.close_count(&e.id, stream)?,
             Event::CountCancelled(e) => self.close_count(&e.id, stream)?,
         }
+        Self::check_currencies(event)?;
+        let by_hand: &[Posting] = match event {
+            Event::JournalEntryPosted(e) => &e.postings,
+            Event::JournalEntryReversed(e) => &e.postings,
+            Event::JournalEntrySettled(e) => &e.postings,
+            Event::CurrencyRevalued(e) => &e.postings,
+            Event::YearClosed(e) => &e.postings,
+            _others_post_by_their_movements => &[],
+        };
+        self.post(by_hand, effective_at)?;
         self.apply_movements(event, effective_at)
     }
 
@@ -209,7 +233,7 @@ impl Ledger {
             account.stream = stream;
         } else {
             let at = u32::try_from(self.accounts.len()).map_err(|_| "there are too many accounts")?;
-            self.accounts.push(Account { definition: d.clone(), stream, debits: 0, credits: 0, holds_inventory: false });
+            self.accounts.push(Account::new(d.clone(), stream));
             self.account_index.insert(d.code.clone(), at);
             self.undo.push(Undo::AccountAdded);
         }
@@ -235,24 +259,5 @@ impl Ledger {
         self.undo.push(Undo::ItemStream { item: at, stream: item.stream, next_layer: item.next_layer });
         item.stream = stream;
         Ok(())
-    }
-
-    pub(super) fn post(&mut self, postings: &[Posting]) -> Result<(), &'static str> {
-        let mut sum: i128 = 0;
-        for p in postings {
-            let at = *self.account_index.get(&p.account).ok_or("its account is not defined")?;
-            let account = self.accounts.get_mut(at as usize).ok_or("its account is not in memory")?;
-            self.undo.push(Undo::AccountTotals { account: at, debits: account.debits, credits: account.credits });
-            let amount = i128::from(p.amount);
-            let total = if amount >= 0 { &mut account.debits } else { &mut account.credits };
-            *total = total.checked_add(amount.abs()).ok_or("its account's total leaves the range")?;
-            sum = sum.checked_add(amount).ok_or("its postings leave the range")?;
-        }
-        if sum == 0 { Ok(()) } else { Err("its postings do not balance") }
-    }
-
-    fn put_entry(&mut self, id: &EntryId, entry: Entry) {
-        let old = self.entries.insert(id.clone(), entry).map(Box::new);
-        self.undo.push(Undo::Entry { id: id.clone(), old });
     }
 }

@@ -85,7 +85,7 @@ impl Ledger {
             self.revalue_under_way(m, item_at, location)?;
         }
         self.note_for_counts(m, (item_at, location, lot), effective_at);
-        self.post(&m.postings)
+        self.post(&m.postings, effective_at)
     }
 
     /// Goods under way whose value changes: every transfer's lines take their part by units, the last one the rest.

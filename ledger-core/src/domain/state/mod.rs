@@ -10,10 +10,12 @@
 //! names it ([`Ledger::absorb`]). 4. What must hold after every event is in `check.rs`; replay asserts it.
 
 mod absorb;
+mod account;
 mod check;
 mod fold;
 mod goods;
 mod hold;
+mod money;
 mod row;
 mod undo;
 
@@ -22,8 +24,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use rustc_hash::FxHashMap;
 
+pub use account::{Account, Book, Sides};
+pub use money::{Money, Periods};
 pub use row::{
-    Account, Count, CountKey, Entry, Expectation, Goods, Item, Line, Location, Lot, NO_ITEM, Reservation, ReservationStatus,
+    Count, CountKey, Entry, EntryStatus, Expectation, Goods, Item, Line, Location, Lot, NO_ITEM, Reservation, ReservationStatus,
     Rule, SerialAt, Stream, Tracked, Transfer, TransferLine,
 };
 pub use undo::Mark;
@@ -39,6 +43,7 @@ use super::limit::{CLOSED_STREAMS_KEPT_MAX, LOCATION_DEPTH_MAX};
 use super::stock::bin::Bin;
 use super::time::Timestamp;
 use super::valuation::Pool;
+use crate::audit::merkle::Hash;
 use undo::Undo;
 
 /// The key of the one cost pool that a whole tenant shares.
@@ -80,6 +85,9 @@ pub struct Ledger {
     freed: Vec<(u32, u32)>,
     expiries: BTreeSet<(Timestamp, ReservationId)>,
     entries: FxHashMap<EntryId, Entry>,
+    money: Money,
+    /// Root of the log's tree up to a position, told by whoever keeps the tree.
+    log_root: Option<(Position, Hash)>,
     expectations: FxHashMap<ExpectationId, Expectation>,
     transfers: FxHashMap<TransferId, Transfer>,
     counts: FxHashMap<CountId, Count>,
@@ -285,6 +293,23 @@ impl Ledger {
         self.rules.get(&(movement, class.clone()))
     }
 
+    /// The account that a movement of a class posts to, by its rule or the one that stands in for it.
+    #[must_use]
+    pub fn ruled_account(&self, movement: MovementKind, class: &PostingClass) -> Option<&AccountCode> {
+        let mut kinds = std::iter::successors(Some(movement), |kind| kind.otherwise());
+        kinds.find_map(|kind| self.rule(kind, class)).map(|r| &r.account)
+    }
+
+    /// Tells the root of the log's tree over the events 1 to `position`: what a period's seal states.
+    pub const fn witness(&mut self, position: Position, root: Hash) {
+        self.log_root = Some((position, root));
+    }
+
+    /// The root of the log's tree up to this state's position, if it was told.
+    pub(crate) fn log_root(&self) -> Option<Hash> {
+        self.log_root.filter(|(position, _)| *position == self.position).map(|(_, root)| root)
+    }
+
     /// Whether some posting rule names an account.
     #[must_use]
     pub(crate) fn is_posted_to_by_rule(&self, account: &AccountCode) -> bool {
@@ -305,6 +330,10 @@ impl Ledger {
             Subject::Expectation(id) => self.expectations.get(id).map(|e| e.stream).unwrap_or_default(),
             Subject::Transfer(id) => self.transfers.get(id).map(|t| t.stream).unwrap_or_default(),
             Subject::Count(id) => self.counts.get(id).map(|c| c.stream).unwrap_or_default(),
+            Subject::AccountSet(code) => self.money.sets.get(code).map(|(_, stream)| *stream).unwrap_or_default(),
+            Subject::Dimension(code) => self.money.dimensions.get(code).map(|(_, stream)| *stream).unwrap_or_default(),
+            Subject::TaxCode(code) => self.money.taxes.get(code).map(|(_, stream)| *stream).unwrap_or_default(),
+            Subject::Periods => self.money.periods.stream,
             Subject::Goods(position) => self.goods.get(position).map(|g| g.stream).unwrap_or_default(),
         }
     }
@@ -323,7 +352,7 @@ impl Ledger {
                 Some(Closed::Reservation(id)) if self.reservations.get(&id).is_some_and(|r| !r.status.is_open()) => {
                     self.reservations.remove(&id);
                 }
-                Some(Closed::Entry(id)) => {
+                Some(Closed::Entry(id)) if self.entries.get(&id).is_some_and(|e| !e.status.is_open()) => {
                     self.entries.remove(&id);
                 }
                 Some(Closed::Expectation(id)) if self.expectations.get(&id).is_some_and(|e| !e.is_open) => {
@@ -338,7 +367,10 @@ impl Ledger {
                 Some(Closed::Goods(position)) => {
                     self.goods.remove(&position);
                 }
-                Some(Closed::Reservation(_) | Closed::Expectation(_) | Closed::Transfer(_) | Closed::Count(_)) | None => {}
+                Some(
+                    Closed::Reservation(_) | Closed::Entry(_) | Closed::Expectation(_) | Closed::Transfer(_) | Closed::Count(_),
+                )
+                | None => {}
             }
         }
     }
@@ -356,13 +388,21 @@ impl Ledger {
         let tracked = |i: &Item| i.tracked.as_ref().map(|t| (t.lots.clone(), sorted(&t.lot_index), sorted(&t.serials)));
         let items: Vec<_> =
             self.items.iter().map(|i| (&i.definition, i.stream, i.next_layer, &i.bins, &i.pools, tracked(i))).collect();
+        let accounts = self.accounts.iter().map(|a| {
+            let books: Vec<_> = a.books().map(|b| (&b.currency, b.sides, b.base, b.pending)).collect();
+            let months: Vec<_> = a.months().collect();
+            format!("{:?}", (&a.definition, a.stream, a.sides(), a.pending, a.position, a.holds_inventory, books, months))
+        });
+        let accounts: Vec<_> = accounts.collect();
         format!(
             "{:?}",
             (
-                (self.position, self.recorded_at, &self.tenant, items, &self.locations, &self.accounts),
+                (self.position, self.recorded_at, &self.tenant, items, &self.locations, accounts),
                 (sorted(&self.rules), sorted(&self.reservations), sorted(&self.entries), &self.expiries),
                 (sorted(&self.owners), sorted(&self.waiting), sorted(&self.expectations), sorted(&self.transfers)),
-                (sorted(&self.counts), &self.open_counts)
+                (sorted(&self.counts), &self.open_counts),
+                (sorted(&self.money.sets), sorted(&self.money.dimensions), sorted(&self.money.taxes)),
+                (sorted(&self.money.series), &self.money.periods, &self.money.expiries)
             )
         )
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use crate::domain::catalogue::event::{AccountDefinition, ItemDefinition, LocationDefinition};
+use crate::domain::catalogue::event::{ItemDefinition, LocationDefinition};
 use crate::domain::event::Posting;
 use crate::domain::id::{AccountCode, LotCode, Serial, StreamNumber, StreamVersion, Text};
 use crate::domain::stock::bin::Bin;
@@ -119,21 +119,6 @@ pub struct Location {
     pub parent: Option<u32>,
 }
 
-/// An account and its totals in units of the base currency.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Account {
-    /// Newest definition.
-    pub definition: AccountDefinition,
-    /// Its stream.
-    pub stream: Stream,
-    /// Σ debits.
-    pub debits: i128,
-    /// Σ credits.
-    pub credits: i128,
-    /// Takes postings from stock facts only: it is, or was, some class's inventory account.
-    pub holds_inventory: bool,
-}
-
 /// Where a movement of a class posts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
@@ -226,15 +211,61 @@ pub struct Reservation {
     pub lines: SmallVec<[Line; 1]>,
 }
 
+/// Where a journal entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryStatus {
+    /// Posted at once.
+    Posted,
+    /// Moves pending balances until its instant.
+    Pending,
+    /// Past its instant: moves nothing, not recorded as expired yet.
+    Lapsed,
+    /// Pending once, posted whole or in part.
+    Settled,
+    /// Pending once, set free.
+    Voided,
+    /// Recorded as expired.
+    Expired,
+}
+
+impl EntryStatus {
+    /// The word in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Posted => "posted",
+            Self::Pending => "pending",
+            Self::Lapsed | Self::Expired => "expired",
+            Self::Settled => "settled",
+            Self::Voided => "voided",
+        }
+    }
+
+    /// Whether it may still be settled or recorded as expired.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        match self {
+            Self::Pending | Self::Lapsed => true,
+            Self::Posted | Self::Settled | Self::Voided | Self::Expired => false,
+        }
+    }
+}
+
 /// A journal entry posted by hand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Its stream.
     pub stream: Stream,
+    /// Where it stands.
+    pub status: EntryStatus,
     /// Reversed already.
     pub reversed: bool,
     /// As posted.
     pub postings: Vec<Posting>,
+    /// What is pending of it.
+    pub pending: Vec<Posting>,
+    /// While pending: void from this instant on.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// An expected receipt.

@@ -3,13 +3,19 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
-use super::row::{
-    Account, Count, Entry, Expectation, Goods, Item, Location, Reservation, Rule, SerialAt, Stream, Tracked, Transfer,
-};
+use super::account::Account;
+use super::money::Periods;
+use super::row::{Count, Entry, Expectation, Goods, Item, Location, Reservation, Rule, SerialAt, Stream, Tracked, Transfer};
 use super::{Closed, Ledger};
+use crate::domain::account::event::{AccountSetDefined, DimensionDefined, TaxCodeDefined};
 use crate::domain::catalogue::command::MovementKind;
 use crate::domain::catalogue::event::ItemDefinition;
-use crate::domain::id::{CountId, EntryId, ExpectationId, Position, PostingClass, ReservationId, Serial, Text, TransferId};
+use crate::domain::event::Posting;
+use crate::domain::id::{
+    AccountSetCode, CountId, DimensionCode, EntryId, ExpectationId, Position, PostingClass, ReservationId, Serial, SeriesCode,
+    TaxCode as TaxCodeId, Text, TransferId,
+};
+use crate::domain::period::Month;
 use crate::domain::stock::bin::{Bin, Cell, Policy};
 use crate::domain::time::Timestamp;
 use crate::domain::valuation::{Layer, Pool};
@@ -67,13 +73,20 @@ pub(super) enum Undo {
     Location { location: u32, old: Box<Location> },
     AccountAdded,
     Account { account: u32, old: Box<Account> },
-    AccountTotals { account: u32, debits: i128, credits: i128 },
+    Posted { account: u32, posting: Posting, month: Month, position: Position },
+    Pended { account: u32, posting: Posting, sign: i128 },
     Rule { key: (MovementKind, PostingClass), old: Option<Rule> },
     Reservation { id: ReservationId, old: Option<Box<Reservation>> },
     Owner { owner: Text, id: ReservationId, was_there: bool },
     Waiting { at: (u32, u32), key: (Reverse<u8>, Position, ReservationId), was_there: bool },
     Expiry { at: Timestamp, id: ReservationId, was_there: bool },
     Entry { id: EntryId, old: Option<Box<Entry>> },
+    EntryExpiry { at: Timestamp, id: EntryId, was_there: bool },
+    Series { key: (SeriesCode, i32), old: Option<u64> },
+    Periods(Periods),
+    AccountSet { code: AccountSetCode, old: Option<Box<(AccountSetDefined, Stream)>> },
+    Dimension { code: DimensionCode, old: Option<Box<(DimensionDefined, Stream)>> },
+    TaxCode { code: TaxCodeId, old: Option<Box<(TaxCodeDefined, Stream)>> },
     Expectation { id: ExpectationId, old: Option<Box<Expectation>> },
     Transfer { id: TransferId, old: Option<Box<Transfer>> },
     Count { id: CountId, old: Option<Box<Count>> },
@@ -160,11 +173,24 @@ impl Ledger {
                     *account = *old;
                 }
             }
-            Undo::AccountTotals { account, debits, credits } => {
+            Undo::Posted { account, posting, month, position } => {
                 if let Some(account) = self.accounts.get_mut(account as usize) {
-                    (account.debits, account.credits) = (debits, credits);
+                    // What was added can be taken away again.
+                    let _ = account.apply(&posting, month, -1);
+                    account.position = position;
                 }
             }
+            Undo::Pended { account, posting, sign } => {
+                if let Some(account) = self.accounts.get_mut(account as usize) {
+                    let _ = account.pend(&posting, sign.saturating_neg());
+                }
+            }
+            Undo::Series { key, old } => put_back(&mut self.money.series, key, old.map(Box::new)),
+            Undo::Periods(old) => self.money.periods = old,
+            Undo::AccountSet { code, old } => put_back(&mut self.money.sets, code, old),
+            Undo::Dimension { code, old } => put_back(&mut self.money.dimensions, code, old),
+            Undo::TaxCode { code, old } => put_back(&mut self.money.taxes, code, old),
+            Undo::EntryExpiry { at, id, was_there } => self.place_entry_expiry(at, &id, was_there),
             Undo::Rule { key, old } => put_back(&mut self.rules, key, old.map(Box::new)),
             Undo::Reservation { id, old } => put_back(&mut self.reservations, id, old),
             Undo::Owner { owner, id, was_there } => self.place_owner(&owner, &id, was_there),

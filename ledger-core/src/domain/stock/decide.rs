@@ -15,8 +15,6 @@ use crate::domain::rejection::Rejection;
 use crate::domain::state::{Ledger, shown};
 use crate::domain::time::Timestamp;
 
-pub(crate) use super::place::units;
-
 pub(crate) fn receive(ledger: &Ledger, c: &Receive) -> Result<Vec<Event>, Rejection> {
     let working = Working::new(ledger);
     let place = Place::storage(&working, &c.sku, &c.location)?;

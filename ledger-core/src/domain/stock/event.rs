@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 use serde::ser::SerializeStruct;
 
 use crate::domain::amount::Number;
-use crate::domain::event::Posting;
+use crate::domain::event::{Posting, ShownPostings};
 use crate::domain::id::{ExpectationId, LocationCode, LotCode, Position, Serial, Sku};
 use crate::domain::stock::status::StockStatus;
 use crate::domain::time::Timestamp;
@@ -202,27 +202,6 @@ impl ShownLayer {
             quantity: Number::from_units(change.quantity, of.scale),
             value: Number::from_units(change.value, of.money),
         }
-    }
-}
-
-/// Postings as JSON shows them: `{"account", "debit"}` or `{"account", "credit"}`.
-pub(crate) struct ShownPostings<'a>(pub(crate) &'a [Posting], pub(crate) u8);
-
-impl serde::Serialize for ShownPostings<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(serde::Serialize)]
-        struct Shown<'a> {
-            account: &'a crate::domain::id::AccountCode,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            debit: Option<Number>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            credit: Option<Number>,
-        }
-        serializer.collect_seq(self.0.iter().map(|p| {
-            let amount = Number::from_units(p.amount.saturating_abs(), self.1);
-            let (debit, credit) = if p.amount >= 0 { (Some(amount), None) } else { (None, Some(amount)) };
-            Shown { account: &p.account, debit, credit }
-        }))
     }
 }
 

@@ -350,12 +350,8 @@ impl<'w> Place<'w> {
 
     pub(crate) fn rule(&self, movement: MovementKind) -> Result<AccountCode, Rejection> {
         let class = &self.item.definition.posting_class;
-        let kinds = std::iter::successors(Some(movement), |kind| kind.otherwise());
-        kinds
-            .filter_map(|kind| self.ledger.rule(kind, class))
-            .map(|r| r.account.clone())
-            .next()
-            .ok_or_else(|| Rejection::PostingRuleMissing { movement, class: class.clone() })
+        let account = self.ledger.ruled_account(movement, class).cloned();
+        account.ok_or_else(|| Rejection::PostingRuleMissing { movement, class: class.clone() })
     }
 
     pub(crate) fn movement(&self, change: Change, postings: Vec<Posting>, detail: Option<Box<Detail>>) -> Movement {

@@ -192,7 +192,7 @@ fn must_not_go_below_zero(place: &Place<'_>, m: &Movement) -> Result<(), Rejecti
 }
 
 fn balanced(sides: [(crate::domain::id::AccountCode, i64); 2]) -> Vec<Posting> {
-    sides.into_iter().filter(|(_, amount)| *amount != 0).map(|(account, amount)| Posting { account, amount }).collect()
+    sides.into_iter().filter(|(_, amount)| *amount != 0).map(|(account, amount)| Posting::new(account, amount)).collect()
 }
 
 /// Value-only movements for what of a receipt is still on hand. Where layers are kept: of its layer, in whatever pool;
