@@ -1,6 +1,7 @@
 //! Shapes of answers that both sides of the cache share: the projector writes them, the API serves them.
 
 pub mod document;
+pub mod entry;
 
 use crate::domain::amount::Number;
 use crate::domain::id::{AccountCode, LocationCode, Position, Sku, StreamVersion};
@@ -25,7 +26,7 @@ pub struct Cached<T> {
     pub as_of: Position,
     /// The newest event that touched it.
     pub position: Position,
-    /// At this instant (microseconds) some hold lapses and the body is stale.
+    /// At this instant (microseconds) some hold or pending entry lapses and the body is stale.
     pub next_expiry: Option<i64>,
     /// What a read answers.
     pub body: T,
@@ -88,21 +89,50 @@ impl StockAtLocation {
     }
 }
 
-/// An account's balance, in units as text: totals may exceed 64 bits.
+/// All balances of one account. What is pending is without what had lapsed when the body was written.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AccountView {
     /// The account.
     pub code: AccountCode,
     /// Version of the account's stream.
     pub stream_version: StreamVersion,
-    /// Newest event that posted to it.
+    /// Newest event that posted to it or moved a pending balance of it, or that defined it when none did.
     pub position: Position,
-    /// Decimals of the amounts.
+    /// Decimals of amounts in the base currency.
     pub money: u8,
-    /// Σ debits in units.
-    pub debits: String,
-    /// Σ credits in units.
-    pub credits: String,
+    /// Its balance grows with debits.
+    pub normal_debit: bool,
+    /// Lowest balance on the normal side.
+    pub minimum: Option<String>,
+    /// Highest balance on the normal side.
+    pub maximum: Option<String>,
+    /// One per currency ever posted or held, in their order; the base currency first if there is any in it.
+    pub balances: Vec<CurrencyBalance>,
+}
+
+/// What an account holds in one currency, in units.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CurrencyBalance {
+    /// The currency; empty for the base currency, whose foreign figures are zero.
+    pub currency: String,
+    /// Its decimals.
+    pub scale: u8,
+    /// Σ debits in the base currency.
+    pub debits: i64,
+    /// Σ credits in the base currency.
+    pub credits: i64,
+    /// Σ debits in the currency itself.
+    pub currency_debits: i64,
+    /// Σ credits in the currency itself.
+    pub currency_credits: i64,
+    /// Pending debits in the base currency.
+    pub pending_debits: i64,
+    /// Pending credits in the base currency.
+    pub pending_credits: i64,
+    /// Pending debits in the currency itself.
+    pub currency_pending_debits: i64,
+    /// Pending credits in the currency itself.
+    pub currency_pending_credits: i64,
 }
 
 /// Decimal text of units, for answers.

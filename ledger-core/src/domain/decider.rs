@@ -182,6 +182,10 @@ pub fn decide(ledger: &Ledger, action: &Action, step: u32, fresh: uuid::Uuid) ->
     let dated = |event: &Event| match event {
         Event::StockSettled(m) => settled_at(ledger, m, common.effective_at),
         Event::CurrencyRevalued(e) => last_instant(e.period),
+        Event::JournalEntryReversed(_) => match action {
+            Action::RevalueCurrency(c) => Some(c.period.end()),
+            _another => common.effective_at,
+        },
         Event::YearClosed(e) => Month::last_of_year(e.year, ledger.periods().year_starts).ok().and_then(last_instant),
         _as_the_command_says => common.effective_at,
     };

@@ -248,7 +248,8 @@ action! {
 
 action! {
     /// Restates the balances in one currency at a period's end to its rate. The difference of every monetary account is
-    /// posted as an unrealised exchange gain or loss, dated with the period's last instant.
+    /// posted as an unrealised exchange gain or loss, dated with the period's last instant, and reversed in the next
+    /// period's first.
     pub struct RevalueCurrency {
         /// The entry's id; a UUIDv7 if absent.
         #[n(10)]

@@ -236,7 +236,7 @@ pub(crate) fn settle_entry(ledger: &Ledger, c: &SettleEntry, times: Times) -> Re
     let is_open = c.keep_open == Some(true) && settled != entry.pending;
     let freed = if is_open { settled.clone() } else { entry.pending.clone() };
     let is_something = |p: &Posting| p.amount != 0 || p.foreign().is_some_and(|(_, units, _)| units != 0);
-    let postings = settled.into_iter().filter(is_something).collect();
+    let postings = exchange::cleared(ledger, settled.into_iter().filter(is_something).collect())?;
     let number = number(ledger, c.series.as_ref(), times.effective_at);
     let (id, money) = (c.id.clone(), ledger.money());
     Ok(vec![Event::JournalEntrySettled(JournalEntrySettled { id, money, postings, freed, is_open, number })])
@@ -313,7 +313,7 @@ pub(crate) fn reverse_entry(ledger: &Ledger, c: &ReverseEntry, times: Times) -> 
         return Err(Rejection::EntryNotPosted { entry: c.id.clone(), status: Text::trusted(entry.status.as_str()) });
     }
     // A closed account takes no postings, not even a reversal: the guard says so.
-    let postings = entry.postings.iter().map(Posting::reversed).collect();
+    let postings = exchange::cleared(ledger, entry.postings.iter().map(Posting::reversed).collect())?;
     let number = number(ledger, c.series.as_ref(), times.effective_at);
     let (id, reverses, money) = (c.id.clone(), entry.stream.number, ledger.money());
     Ok(vec![Event::JournalEntryReversed(JournalEntryReversed { id, reverses, money, postings, number })])

@@ -6,7 +6,8 @@
 //! (IAS 21.28).
 //! **Correctness**: 1. The entry must balance at its rates before any gain or loss is taken, to the rounding of one unit
 //! per exchanged posting: a wrong amount is never hidden in a gain. 2. The last unit of a currency takes the whole of
-//! what is left of its value: an account that holds no currency holds no value of it.
+//! what is left of its value, and what a reversal leaves is posted as a difference: an asset or liability that holds no
+//! currency holds no value of it.
 
 use super::command::{EntryLine, ExchangeRate};
 use super::decide::{detail, must_balance, rate_of, show, sides};
@@ -14,7 +15,7 @@ use crate::domain::amount::{Number, share};
 use crate::domain::catalogue::command::MovementKind;
 use crate::domain::catalogue::decide::DEFAULT_CLASS;
 use crate::domain::currency::exchange;
-use crate::domain::event::Posting;
+use crate::domain::event::{Posting, PostingDetail};
 use crate::domain::id::{AccountCode, CurrencyCode, PostingClass, Text};
 use crate::domain::rejection::Rejection;
 use crate::domain::state::{Account, Ledger};
@@ -97,7 +98,53 @@ pub(super) fn valued(
         let account = exchange_account(ledger, MovementKind::Exchange)?;
         postings.push(Posting::new(account, i64::try_from(sum.saturating_neg()).map_err(|_| range())?));
     }
+    if is_pending { Ok(postings) } else { cleared(ledger, postings) }
+}
+
+/// Adds what the exchange gained or lost where postings leave an asset or liability without units of a currency, but not
+/// without value: a reversal, or a part of a pending entry, takes what was posted, not what is carried.
+pub(super) fn cleared(ledger: &Ledger, mut postings: Vec<Posting>) -> Result<Vec<Posting>, Rejection> {
+    let mut after: Vec<(&Account, CurrencyCode, u8, i128, i128)> = Vec::new();
+    for p in &postings {
+        let Some((code, units, scale)) = p.foreign() else { continue };
+        let found = ledger.account(p.account.as_str()).filter(|(_, a)| a.definition.account_type.is_carried());
+        let Some((_, account)) = found else { continue };
+        let at = match after.iter().position(|(a, c, ..)| a.definition.code == account.definition.code && c == code) {
+            Some(at) => at,
+            None => {
+                let (held, base) = account.book(code).map_or((0, 0), |b| (b.sides.balance(), b.base));
+                after.push((account, code.clone(), scale, held, base));
+                after.len().saturating_sub(1)
+            }
+        };
+        let (.., held, base) = after.get_mut(at).ok_or_else(range)?;
+        *held = held.saturating_add(i128::from(units));
+        *base = base.saturating_add(i128::from(p.amount));
+    }
+    let mut sum = 0_i64;
+    for (account, currency, scale, held, base) in after {
+        if held != 0 || base == 0 {
+            continue;
+        }
+        let amount = i64::try_from(base.saturating_neg()).map_err(|_| range())?;
+        sum = sum.checked_sub(amount).ok_or_else(range)?;
+        postings.push(value_only(account.definition.code.clone(), currency, scale, amount));
+    }
+    if sum != 0 {
+        postings.push(Posting::new(exchange_account(ledger, MovementKind::Exchange)?, sum));
+    }
     Ok(postings)
+}
+
+/// A posting of value in the base currency to what an account holds of another one.
+pub(super) fn value_only(account: AccountCode, currency: CurrencyCode, scale: u8, amount: i64) -> Posting {
+    let detail = PostingDetail {
+        currency: Some(currency),
+        currency_amount: Some(0),
+        currency_scale: Some(scale),
+        ..PostingDetail::default()
+    };
+    Posting { account, amount, detail: Some(Box::new(detail)) }
 }
 
 /// Where exchange gains and losses are posted.

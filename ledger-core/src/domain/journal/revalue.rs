@@ -1,11 +1,15 @@
 //! Restating foreign balances at a period's end (IAS 21.23).
+//!
+//! The difference is posted in the period's last instant and taken back in the next one's first, so that what a balance
+//! is carried at stays what was paid for it: what is realised later is measured against that, whatever was restated
+//! meanwhile, and a period restated late changes nothing that was realised after it.
 
 use super::command::{ExchangeRate, RevalueCurrency};
 use super::decide::scale_of;
-use super::event::CurrencyRevalued;
-use super::exchange::{at_rate, exchange_account};
+use super::event::{CurrencyRevalued, JournalEntryReversed};
+use super::exchange::{at_rate, exchange_account, value_only};
 use crate::domain::catalogue::command::MovementKind;
-use crate::domain::event::{Event, Posting, PostingDetail};
+use crate::domain::event::{Event, Posting};
 use crate::domain::id::{EntryId, Text};
 use crate::domain::rejection::Rejection;
 use crate::domain::state::Ledger;
@@ -32,14 +36,7 @@ pub(crate) fn revalue_currency(ledger: &Ledger, c: &RevalueCurrency, fresh: &Ent
             continue;
         }
         sum = sum.checked_add(difference).ok_or_else(range)?;
-        let detail = PostingDetail {
-            currency: Some(c.currency.clone()),
-            currency_amount: Some(0),
-            currency_scale: Some(scale),
-            ..PostingDetail::default()
-        };
-        let account = account.definition.code.clone();
-        postings.push(Posting { account, amount: difference, detail: Some(Box::new(detail)) });
+        postings.push(value_only(account.definition.code.clone(), c.currency.clone(), scale, difference));
     }
     if sum != 0 {
         postings.push(Posting::new(exchange_account(ledger, MovementKind::UnrealisedExchange)?, sum.saturating_neg()));
@@ -48,5 +45,14 @@ pub(crate) fn revalue_currency(ledger: &Ledger, c: &RevalueCurrency, fresh: &Ent
         return Ok(Vec::new());
     }
     let rate = ExchangeRate { currency: c.currency.clone(), rate: c.rate };
-    Ok(vec![Event::CurrencyRevalued(CurrencyRevalued { id, rate, period: c.period, money: ledger.money(), postings })])
+    let money = ledger.money();
+    let back = JournalEntryReversed {
+        id: id.clone(),
+        reverses: ledger.position().saturating_add(1),
+        money,
+        postings: postings.iter().map(Posting::reversed).collect(),
+        number: None,
+    };
+    let revalued = CurrencyRevalued { id, rate, period: c.period, money, postings };
+    Ok(vec![Event::CurrencyRevalued(revalued), Event::JournalEntryReversed(back)])
 }

@@ -20,6 +20,7 @@ mod model;
 mod count;
 mod fuzz;
 mod kit;
+mod money;
 mod place;
 mod refusals;
 mod reservation;

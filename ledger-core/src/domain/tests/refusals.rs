@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::journal::command::ExpireEntry;
 use crate::domain::limit::TRANSACTION_STEPS_MAX;
 use crate::domain::reservation::command::ExpireReservation;
 
@@ -69,6 +70,7 @@ fn prepared() -> (Book, Position, Position) {
         book.ok(json!({"type": "post_entry", "id": id, "postings": postings}));
     }
     book.ok(json!({"type": "reverse_entry", "id": "E2"}));
+    prepare_money(&mut book);
     book.at(2);
     (book, receipt, issued)
 }
@@ -207,6 +209,88 @@ fn documents() -> Vec<(Value, &'static str)> {
     ]
 }
 
+/// An entry of 1 from `credit` to `debit`, with fields of it and of its first posting.
+fn money_entry(debit: &str, credit: &str, fields: Value, of_posting: Value) -> Value {
+    let mut first = json!({"account": debit, "debit": "1"});
+    first.as_object_mut().unwrap().extend(of_posting.as_object().unwrap().clone());
+    let mut entry = json!({"type": "post_entry", "postings": [first, {"account": credit, "credit": "1"}]});
+    entry.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    entry
+}
+
+fn money() -> Vec<(Value, &'static str)> {
+    let entry = |fields: Value, of_posting: Value| money_entry("1000", "4000", fields, of_posting);
+    let none = || json!({});
+    let account = |fields: Value| with(with(fields, "type", "define_account".into()), "account_type", "asset".into());
+    let usd = || json!({"currency": "USD"});
+    let dims: serde_json::Map<String, Value> = (0..9).map(|n| (format!("d{n}"), "v".into())).collect();
+    let set = |code: &str, sets: Value| json!({"type": "define_account_set", "code": code, "sets": sets});
+    let rate = |currency: &str, rate: &str| json!({"rates": [{"currency": currency, "rate": rate}]});
+    let of = |verb: &str, id: &str| json!({"type": verb, "id": id});
+    vec![
+        (entry(none(), json!({"currency": "QQQ"})), "unknown_currency"),
+        (entry(rate("USD", "0"), usd()), "rate_not_positive"),
+        (entry(rate("USD", "1"), none()), "rate_unused"),
+        (
+            json!({"type": "post_entry", "postings": [{"account": "1000", "debit": "1", "currency": "USD"}, {"account": "4000", "credit": "1", "currency": "USD"}]}),
+            "rate_required",
+        ),
+        (money_entry("dollars", "4000", none(), none()), "account_currency_differs"),
+        (money_entry("retired", "4000", none(), none()), "account_closed"),
+        (account(json!({"code": "new", "minimum": "2", "maximum": "1"})), "limit_invalid"),
+        (money_entry("1000", "limited", none(), none()), "limit_exceeded"),
+        (entry(none(), json!({"dimensions": {"nobody": "1"}})), "unknown_dimension"),
+        (entry(none(), json!({"dimensions": {"centre": "9"}})), "unknown_dimension_value"),
+        (money_entry("strict", "4000", none(), none()), "dimension_required"),
+        (entry(none(), json!({"dimensions": dims})), "too_many_dimensions"),
+        (entry(none(), json!({"tax": "nobody"})), "unknown_tax_code"),
+        (set("new", json!(["nobody"])), "unknown_account_set"),
+        (set("inner", json!(["outer"])), "account_set_cycle"),
+        (entry(json!({"conditions": [{"account": "1000", "balance": "77"}]}), none()), "balance_differs"),
+        (entry(json!({"conditions": [{"account": "1000", "position": 0}]}), none()), "account_moved"),
+        (
+            json!({"type": "post_entry", "balancing": "debit", "postings": [{"account": "1000", "debit": "2"}, {"account": "4000", "credit": "1"}, {"account": "4000", "credit": "1"}]}),
+            "balancing_needs_two",
+        ),
+        (money_entry("wallet", "4000", json!({"balancing": "debit"}), none()), "nothing_to_balance"),
+        (entry(json!({"ttl_seconds": 1}), none()), "ttl_without_pending"),
+        (of("settle_entry", "E1"), "entry_not_pending"),
+        (of("reverse_entry", "pending"), "entry_not_posted"),
+        (of("settle_entry", "lapsed entry"), "entry_expired"),
+        (with(of("settle_entry", "pending"), "amount", "2".into()), "settlement_exceeds_pending"),
+        (with(of("settle_entry", "mixed"), "amount", "1".into()), "settlement_ambiguous"),
+        (entry(json!({"effective_at": "2026-07-01T00:00:00Z"}), none()), "period_closed"),
+        (json!({"type": "close_period", "period": "2099-01"}), "period_not_over"),
+        (json!({"type": "reopen_period", "period": "2026-08", "reason": "R"}), "period_not_closed"),
+        (json!({"type": "reopen_period", "period": "2026-06", "reason": "R"}), "later_period_closed"),
+        (json!({"type": "close_year", "year": -1}), "year_out_of_range"),
+        (json!({"type": "define_calendar", "year_starts_month": 4}), "calendar_fixed"),
+    ]
+}
+
+/// What money's refusals need.
+fn prepare_money(book: &mut Book) {
+    for (code, fields) in [
+        ("dollars", json!({"account_type": "asset", "currency": "USD"})),
+        ("retired", json!({"account_type": "asset", "retired": true})),
+        ("limited", json!({"account_type": "asset", "minimum": "0"})),
+        ("wallet", json!({"account_type": "liability"})),
+    ] {
+        book.ok(with(with(fields, "type", "define_account".into()), "code", code.into()));
+    }
+    book.ok(json!({"type": "define_dimension", "code": "centre", "values": ["1", "2"]}));
+    let strict =
+        json!({"type": "define_account", "code": "strict", "account_type": "expense", "required_dimensions": ["centre"]});
+    book.ok(strict);
+    book.ok(json!({"type": "define_account_set", "code": "inner", "accounts": ["1000"]}));
+    book.ok(json!({"type": "define_account_set", "code": "outer", "sets": ["inner"]}));
+    book.ok(money_entry("1000", "4000", json!({"id": "pending", "pending": true}), json!({})));
+    book.ok(money_entry("1000", "4000", json!({"id": "lapsed entry", "pending": true, "ttl_seconds": 1}), json!({})));
+    let rates = json!([{"currency": "USD", "rate": "1"}]);
+    book.ok(money_entry("1000", "4000", json!({"id": "mixed", "pending": true, "rates": rates}), json!({"currency": "USD"})));
+    book.ok(json!({"type": "close_period", "period": "2026-07"}));
+}
+
 fn holds() -> Vec<(Value, &'static str)> {
     let of = |verb: &str, id: &str| json!({"type": verb, "id": id});
     let new = |field: &str, value: Value| with(reserve("new", 60, &[("U", "1")]), field, value);
@@ -239,14 +323,20 @@ fn otherwise() -> Vec<&'static str> {
     book.receive("X", "A", "1", "1");
     book.ok(reserve("held", 60, &[("X", "1")]));
     let open = Action::OpenTenant(OpenTenant { code: "t".parse().unwrap(), ..OpenTenant::default() });
+    book.ok(money_entry("1000", "4000", json!({"id": "pending", "pending": true}), json!({})));
+    let expire_entry = Action::ExpireEntry(ExpireEntry { id: "pending".parse().unwrap(), ..Default::default() });
     let expire = Action::ExpireReservation(ExpireReservation { id: "held".parse().unwrap(), ..Default::default() });
     let found =
         action(json!({"type": "adjust", "sku": "X", "location": "B", "difference": "1", "total_cost": "0", "reason": "R"}));
-    let mut codes: Vec<_> = [vec![open], vec![expire], Vec::new(), vec![found.clone(); TRANSACTION_STEPS_MAX + 1]]
-        .into_iter()
-        .map(|steps| book.run(steps).unwrap_err().code())
-        .collect();
-    assert_eq!(codes, ["tenant_already_open", "reservation_not_expired", "transaction_empty", "transaction_too_long"]);
+    let mut codes: Vec<_> =
+        [vec![open], vec![expire], vec![expire_entry], Vec::new(), vec![found.clone(); TRANSACTION_STEPS_MAX + 1]]
+            .into_iter()
+            .map(|steps| book.run(steps).unwrap_err().code())
+            .collect();
+    assert_eq!(
+        codes,
+        ["tenant_already_open", "reservation_not_expired", "entry_not_expired", "transaction_empty", "transaction_too_long"]
+    );
     // More movements than a running count remembers.
     book.ok(json!({"type": "open_count", "id": "C", "location": "B"}));
     book.at(1);
@@ -263,7 +353,7 @@ fn otherwise() -> Vec<&'static str> {
 fn every_refusal_has_a_scenario_that_produces_it() {
     let (mut book, receipt, issued) = prepared();
     let mut seen: BTreeSet<&str> = otherwise().into_iter().collect();
-    for (json, code) in [catalogue(), receiving(), stock(receipt, issued), documents(), holds()].concat() {
+    for (json, code) in [catalogue(), receiving(), stock(receipt, issued), documents(), holds(), money()].concat() {
         assert_eq!(book.refused(json.clone()).code(), code, "{json}");
         seen.insert(code);
     }
