@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ledger_core::domain::catalogue::command::OpenTenant;
+use ledger_core::domain::catalogue::command::{ChartTemplate, OpenTenant};
 use ledger_core::domain::command::{Action, Command, Context};
-use ledger_core::domain::id::{CommandId, TenantId, Text};
+use ledger_core::domain::currency;
+use ledger_core::domain::id::{CommandId, CurrencyCode, TenantId, Text};
 use ledger_core::pipeline::{self, Outcome};
 use ledger_core::store;
 use sqlx::postgres::PgPool;
@@ -35,9 +36,12 @@ enum Verb {
         /// ISO 4217 code of the base currency.
         #[arg(long, default_value = "EUR")]
         currency: String,
-        /// Decimals of the base currency.
-        #[arg(long, default_value_t = 2)]
-        currency_scale: u8,
+        /// Decimals of the base currency; those of ISO 4217 if absent.
+        #[arg(long)]
+        currency_scale: Option<u8>,
+        /// Chart of accounts to begin with: trading, retail, manufacturing, services, marketplace, or empty.
+        #[arg(long, default_value = "trading", value_parser = chart)]
+        chart: ChartTemplate,
     },
     /// List tenants.
     #[command(after_help = "Example:\n  ledgerd tenant list --json")]
@@ -57,8 +61,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode> {
     let urls = args.urls.resolve()?;
     let pool = urls.pool().await?;
     match args.verb {
-        Verb::Create { code, name, currency, currency_scale } => {
-            let open = describe(&code, name.as_deref(), &currency, currency_scale)?;
+        Verb::Create { code, name, currency, currency_scale, chart } => {
+            let open = OpenTenant { chart: (chart != ChartTemplate::default()).then_some(chart), ..describe(&code, name.as_deref(), &currency, currency_scale)? };
             let (handle, tasks) =
                 pipeline::start(pipeline::Options::for_cores(urls.database()?.to_owned(), 1), pool.clone()).await?;
             let tenant = create(&pool, &handle, open).await?;
@@ -81,16 +85,20 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(code: &str, name: Option<&str>, currency: &str, currency_scale: u8) -> Result<OpenTenant> {
+/// The word of a chart of accounts.
+fn chart(word: &str) -> Result<ChartTemplate, serde_json::Error> {
+    serde_json::from_value(serde_json::Value::from(word))
+}
+
+fn describe(code: &str, name: Option<&str>, currency: &str, currency_scale: Option<u8>) -> Result<OpenTenant> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     ensure!(
         !code.is_empty() && code.len() <= CODE_CHARS_MAX && code.chars().all(allowed),
         "a tenant code has 1 to {CODE_CHARS_MAX} lower-case letters, digits and dashes"
     );
-    ensure!(
-        currency.len() == 3 && currency.chars().all(|c| c.is_ascii_uppercase()),
-        "a currency is an ISO 4217 code such as EUR"
-    );
+    let known = CurrencyCode::parse(currency).context("a currency is an ISO 4217 code such as EUR")?;
+    let currency_scale = currency_scale.or_else(|| currency::scale(&known));
+    let currency_scale = currency_scale.with_context(|| format!("ISO 4217 has no currency {currency}; say its --currency-scale"))?;
     Ok(OpenTenant {
         code: Text::parse(code)?,
         name: Text::parse(name.unwrap_or(code))?,

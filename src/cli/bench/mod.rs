@@ -10,6 +10,7 @@ mod client;
 mod http;
 mod load;
 mod memory;
+mod money;
 mod past;
 mod projection;
 mod replay;
@@ -137,5 +138,6 @@ async fn measure(bench: &mut Bench) -> Result<()> {
     replay::replay(bench, spread).await?;
     projection::projection(bench, spread).await?;
     past::past(bench).await?;
+    money::money(bench).await?;
     memory::memory(bench)
 }
