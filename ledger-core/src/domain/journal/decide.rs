@@ -62,7 +62,9 @@ pub(crate) fn post_entry(ledger: &Ledger, c: &PostEntry, fresh: &EntryId, times:
     if let Some(balancing) = c.balancing {
         cut(&mut drafts, balancing)?;
     }
-    let postings = exchange::valued(ledger, &drafts, rates, is_pending)?;
+    let valued = exchange::valued(ledger, &drafts, rates, is_pending)?;
+    let exchange_difference = valued.told();
+    let postings = valued.postings;
     if ledger.entry(id.as_str()).is_some() {
         return Err(Rejection::EntryExists { entry: id });
     }
@@ -72,7 +74,8 @@ pub(crate) fn post_entry(ledger: &Ledger, c: &PostEntry, fresh: &EntryId, times:
         return Ok(vec![Event::JournalEntryHeld(JournalEntryHeld { id, description, money, postings, expires_at, rates })]);
     }
     let number = number(ledger, c.series.as_ref(), times.effective_at);
-    Ok(vec![Event::JournalEntryPosted(JournalEntryPosted { id, description, money, postings, rates, number })])
+    let posted = JournalEntryPosted { id, description, money, postings, rates, number, exchange_difference };
+    Ok(vec![Event::JournalEntryPosted(posted)])
 }
 
 /// The next number of a series in the fiscal year of an instant.
@@ -236,10 +239,13 @@ pub(crate) fn settle_entry(ledger: &Ledger, c: &SettleEntry, times: Times) -> Re
     let is_open = c.keep_open == Some(true) && settled != entry.pending;
     let freed = if is_open { settled.clone() } else { entry.pending.clone() };
     let is_something = |p: &Posting| p.amount != 0 || p.foreign().is_some_and(|(_, units, _)| units != 0);
-    let postings = exchange::cleared(ledger, settled.into_iter().filter(is_something).collect())?;
+    let cleared = exchange::cleared(ledger, settled.into_iter().filter(is_something).collect())?;
+    let exchange_difference = cleared.told();
+    let postings = cleared.postings;
     let number = number(ledger, c.series.as_ref(), times.effective_at);
     let (id, money) = (c.id.clone(), ledger.money());
-    Ok(vec![Event::JournalEntrySettled(JournalEntrySettled { id, money, postings, freed, is_open, number })])
+    let settled = JournalEntrySettled { id, money, postings, freed, is_open, number, exchange_difference };
+    Ok(vec![Event::JournalEntrySettled(settled)])
 }
 
 /// The part of pending postings whose debits are `amount`: every posting takes its share, the last of a side the rest.
@@ -313,10 +319,13 @@ pub(crate) fn reverse_entry(ledger: &Ledger, c: &ReverseEntry, times: Times) -> 
         return Err(Rejection::EntryNotPosted { entry: c.id.clone(), status: Text::trusted(entry.status.as_str()) });
     }
     // A closed account takes no postings, not even a reversal: the guard says so.
-    let postings = exchange::cleared(ledger, entry.postings.iter().map(Posting::reversed).collect())?;
+    let cleared = exchange::cleared(ledger, entry.postings.iter().map(Posting::reversed).collect())?;
+    let exchange_difference = cleared.told();
+    let postings = cleared.postings;
     let number = number(ledger, c.series.as_ref(), times.effective_at);
     let (id, reverses, money) = (c.id.clone(), entry.stream.number, ledger.money());
-    Ok(vec![Event::JournalEntryReversed(JournalEntryReversed { id, reverses, money, postings, number })])
+    let reversed = JournalEntryReversed { id, reverses, money, postings, number, exchange_difference };
+    Ok(vec![Event::JournalEntryReversed(reversed)])
 }
 
 /// Σ debits and Σ credits of signed units.

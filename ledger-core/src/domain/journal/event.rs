@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 use serde::ser::SerializeStruct;
 
 use super::command::ExchangeRate;
+use crate::domain::amount::Number;
 use crate::domain::event::{Posting, ShownPostings};
 use crate::domain::id::{EntryId, Position, SeriesCode, Text};
 use crate::domain::period::Month;
@@ -45,6 +46,9 @@ pub struct JournalEntryPosted {
     /// Its place in a series.
     #[n(5)]
     pub number: Option<DocumentNumber>,
+    /// Gained (above zero) or lost by exchange; a posting of it is among these.
+    #[n(6)]
+    pub exchange_difference: Option<i64>,
 }
 
 impl serde::Serialize for JournalEntryPosted {
@@ -59,7 +63,15 @@ impl serde::Serialize for JournalEntryPosted {
         if let Some(number) = &self.number {
             s.serialize_field("number", number)?;
         }
+        said_difference(&mut s, self.exchange_difference, self.money)?;
         s.end()
+    }
+}
+
+fn said_difference<S: SerializeStruct>(s: &mut S, difference: Option<i64>, money: u8) -> Result<(), S::Error> {
+    match difference {
+        Some(units) => s.serialize_field("exchange_difference", &Number::from_units(units, money)),
+        None => Ok(()),
     }
 }
 
@@ -123,6 +135,9 @@ pub struct JournalEntrySettled {
     /// Its place in a series.
     #[n(5)]
     pub number: Option<DocumentNumber>,
+    /// Gained (above zero) or lost by exchange; a posting of it is among these.
+    #[n(6)]
+    pub exchange_difference: Option<i64>,
 }
 
 impl serde::Serialize for JournalEntrySettled {
@@ -135,6 +150,7 @@ impl serde::Serialize for JournalEntrySettled {
         if let Some(number) = &self.number {
             s.serialize_field("number", number)?;
         }
+        said_difference(&mut s, self.exchange_difference, self.money)?;
         s.end()
     }
 }
@@ -180,6 +196,9 @@ pub struct JournalEntryReversed {
     /// Its place in a series.
     #[n(4)]
     pub number: Option<DocumentNumber>,
+    /// Gained (above zero) or lost by exchange; a posting of it is among these.
+    #[n(5)]
+    pub exchange_difference: Option<i64>,
 }
 
 impl serde::Serialize for JournalEntryReversed {
@@ -191,6 +210,7 @@ impl serde::Serialize for JournalEntryReversed {
         if let Some(number) = &self.number {
             s.serialize_field("number", number)?;
         }
+        said_difference(&mut s, self.exchange_difference, self.money)?;
         s.end()
     }
 }

@@ -46,6 +46,22 @@ impl Draft<'_> {
     }
 }
 
+/// What an entry posts.
+#[derive(Debug)]
+pub(super) struct Valued {
+    /// Σ = 0.
+    pub(super) postings: Vec<Posting>,
+    /// Gained (above zero) or lost by exchange; a posting of it is among them.
+    pub(super) difference: i64,
+}
+
+impl Valued {
+    /// The difference, if there is one.
+    pub(super) fn told(&self) -> Option<i64> {
+        Some(self.difference).filter(|d| *d != 0)
+    }
+}
+
 fn range() -> Rejection {
     Rejection::NumberOutOfRange { field: Text::trusted("base") }
 }
@@ -56,13 +72,13 @@ pub(super) fn valued(
     drafts: &[Draft<'_>],
     rates: &[ExchangeRate],
     is_pending: bool,
-) -> Result<Vec<Posting>, Rejection> {
+) -> Result<Valued, Rejection> {
     if drafts.iter().all(|d| d.foreign.is_none()) {
         if let Some(unused) = rates.first() {
             return Err(Rejection::RateUnused { currency: unused.currency.clone() });
         }
         must_balance(sides(drafts.iter().map(Draft::signed)), ledger.money(), None)?;
-        return Ok(drafts.iter().map(|d| d.posting(d.signed())).collect());
+        return Ok(Valued { postings: drafts.iter().map(|d| d.posting(d.signed())).collect(), difference: 0 });
     }
     check_each_currency(drafts, rates)?;
     let mut carried = Carried::default();
@@ -94,16 +110,20 @@ pub(super) fn valued(
         sum = sum.saturating_add(i128::from(amount));
         postings.push(d.posting(amount));
     }
-    if sum != 0 {
-        let account = exchange_account(ledger, MovementKind::Exchange)?;
-        postings.push(Posting::new(account, i64::try_from(sum.saturating_neg()).map_err(|_| range())?));
+    let difference = i64::try_from(sum).map_err(|_| range())?;
+    if difference != 0 {
+        postings.push(Posting::new(exchange_account(ledger, MovementKind::Exchange)?, difference.saturating_neg()));
     }
-    if is_pending { Ok(postings) } else { cleared(ledger, postings) }
+    if is_pending {
+        return Ok(Valued { postings, difference });
+    }
+    let cleared = cleared(ledger, postings)?;
+    Ok(Valued { difference: difference.saturating_add(cleared.difference), ..cleared })
 }
 
 /// Adds what the exchange gained or lost where postings leave an asset or liability without units of a currency, but not
 /// without value: a reversal, or a part of a pending entry, takes what was posted, not what is carried.
-pub(super) fn cleared(ledger: &Ledger, mut postings: Vec<Posting>) -> Result<Vec<Posting>, Rejection> {
+pub(super) fn cleared(ledger: &Ledger, mut postings: Vec<Posting>) -> Result<Valued, Rejection> {
     let mut after: Vec<(&Account, CurrencyCode, u8, i128, i128)> = Vec::new();
     for p in &postings {
         let Some((code, units, scale)) = p.foreign() else { continue };
@@ -133,7 +153,7 @@ pub(super) fn cleared(ledger: &Ledger, mut postings: Vec<Posting>) -> Result<Vec
     if sum != 0 {
         postings.push(Posting::new(exchange_account(ledger, MovementKind::Exchange)?, sum));
     }
-    Ok(postings)
+    Ok(Valued { postings, difference: sum.saturating_neg() })
 }
 
 /// A posting of value in the base currency to what an account holds of another one.

@@ -52,6 +52,7 @@ pub(crate) fn revalue_currency(ledger: &Ledger, c: &RevalueCurrency, fresh: &Ent
         money,
         postings: postings.iter().map(Posting::reversed).collect(),
         number: None,
+        exchange_difference: None,
     };
     let revalued = CurrencyRevalued { id, rate, period: c.period, money, postings };
     Ok(vec![Event::CurrencyRevalued(revalued), Event::JournalEntryReversed(back)])

@@ -74,12 +74,13 @@ pub(crate) fn close_year(ledger: &Ledger, c: &CloseYear) -> Result<Vec<Event>, R
     if ledger.periods().closed_through >= Some(last) {
         return Err(Rejection::PeriodIsClosed { period: last, soft: false });
     }
+    // Taking revenue away debits: what is debited more than credited is a profit.
     let result: i128 = postings.iter().map(|p| i128::from(p.amount)).sum();
+    let result = i64::try_from(result).map_err(|_| range())?;
     if result != 0 {
-        let amount = i64::try_from(result.saturating_neg()).map_err(|_| range())?;
-        postings.push(Posting::new(ruled(ledger, MovementKind::RetainedEarnings)?, amount));
+        postings.push(Posting::new(ruled(ledger, MovementKind::RetainedEarnings)?, result.saturating_neg()));
     }
-    Ok(vec![Event::YearClosed(YearClosed { year: c.year, money: ledger.money(), postings })])
+    Ok(vec![Event::YearClosed(YearClosed { year: c.year, money: ledger.money(), postings, result })])
 }
 
 fn range() -> Rejection {

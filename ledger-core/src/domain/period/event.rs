@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 use serde::ser::SerializeStruct;
 
 use super::Month;
+use crate::domain::amount::Number;
 use crate::domain::event::{Posting, ShownPostings};
 use crate::domain::id::Position;
 
@@ -83,12 +84,16 @@ pub struct YearClosed {
     /// Σ = 0.
     #[n(2)]
     pub postings: Vec<Posting>,
+    /// What was carried: a profit above zero, a loss below.
+    #[n(3)]
+    pub result: i64,
 }
 
 impl serde::Serialize for YearClosed {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut s = serializer.serialize_struct("YearClosed", 2)?;
+        let mut s = serializer.serialize_struct("YearClosed", 3)?;
         s.serialize_field("year", &self.year)?;
+        s.serialize_field("result", &Number::from_units(self.result, self.money))?;
         s.serialize_field("postings", &ShownPostings(&self.postings, self.money))?;
         s.end()
     }

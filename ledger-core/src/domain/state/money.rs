@@ -370,7 +370,7 @@ pub(crate) fn subtract(pending: &[Posting], freed: &[Posting]) -> Option<Vec<Pos
         let mut rest = p.clone();
         rest.amount = p.amount.checked_sub(f.amount)?;
         if let (Some(detail), Some((_, units, _))) = (&mut rest.detail, f.foreign()) {
-            detail.currency_amount = detail.currency_amount?.checked_sub(units).into();
+            detail.currency_amount = detail.currency_amount?.checked_sub(units);
         }
         let is_beyond = rest.amount.signum().checked_mul(p.amount.signum())? < 0;
         if p.account != f.account || is_beyond {

@@ -181,7 +181,8 @@ fn what_is_settled_in_another_currency_gains_or_loses_against_what_it_was_carrie
     let events = book.ok(rated(paid, &[("USD", "0.80")]));
     assert_eq!((book.held_in("debtors", "USD"), book.held_in("usd", "USD")), ((5_000, 4_625), (15_000, 12_000)));
     assert_eq!(book.account("6100"), 1_875);
-    assert_eq!(events[0].fact.event.postings().count(), 3);
+    let Event::JournalEntryPosted(told) = &events[0].fact.event else { panic!() };
+    assert_eq!((told.postings.len(), told.exchange_difference), (3, Some(-1_875)));
     // At the period's end the rest is restated, and taken back in the next instant.
     book.now = START.plus_seconds(OCTOBER);
     let restate = |id: &str, rate: &str| json!({"type": "revalue_currency", "id": id, "currency": "USD", "rate": rate, "period": SEPTEMBER});
@@ -303,6 +304,8 @@ fn a_year_is_carried_to_retained_earnings_once() {
     let close = json!({"type": "close_year", "year": 2025});
     let events = book.ok(close.clone());
     assert_eq!(events[0].effective_at().to_string(), "2026-09-30T23:59:59.999999Z");
+    let Event::YearClosed(carried) = &events[0].fact.event else { panic!() };
+    assert_eq!(carried.result, 9_100);
     assert_eq!([book.account("4000"), book.account("6000"), book.account("3100")], [-700, 0, -9_100]);
     assert_eq!(book.held_in("6000", "USD"), (0, 0));
     assert!(book.ok(close.clone()).is_empty());
