@@ -1,5 +1,7 @@
 //! `ledgerd`: one enum of verbs and a match.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
+
 mod cli;
 mod demo;
 mod node;

@@ -67,8 +67,8 @@ enum Verb {
     /// Create, list and revoke API keys.
     #[command(after_help = "Example:\n  ledgerd key create --tenant acme --name checkout")]
     Key(key::Args),
-    /// Send commands from a CSV or NDJSON file.
-    #[command(after_help = "Example:\n  ledgerd import --tenant acme movements.ndjson --dry-run")]
+    /// Send commands, journals, opening balances or SIE books from a file.
+    #[command(after_help = import::EXAMPLES)]
     Import(import::Args),
     /// Write a tenant's log, stock or balances to a file.
     #[command(after_help = "Example:\n  ledgerd export --tenant acme events > acme.ndjson")]

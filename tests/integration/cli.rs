@@ -112,7 +112,7 @@ async fn import_is_tried_dry_resumed_and_reported_and_export_shows_it() {
         assert_eq!(code, 3, "{out}{err}");
         serde_json::from_str::<serde_json::Value>(&out).unwrap()
     };
-    let counts = |accepted: u64, replayed: u64| json!({"rows": 5, "accepted": accepted, "replayed": replayed, "unchanged": 0, "refused": 2});
+    let counts = |accepted: u64, replayed: u64| json!({"rows": 5, "accepted": accepted, "replayed": replayed, "unchanged": 0, "skipped": 0, "refused": 2});
     assert_eq!(run(&["--dry-run"]), counts(3, 0));
     assert_eq!(run(&[]), counts(3, 0));
     assert_eq!(run(&[]), counts(0, 3), "the same file again finds its rows answered");

@@ -18,5 +18,6 @@ mod commands;
 mod faults;
 mod golden;
 mod peers;
+mod sie;
 mod stock;
 mod tidy;
