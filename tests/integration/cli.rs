@@ -166,7 +166,7 @@ async fn every_item_day_of_a_plant_is_answered_as_of_then() {
 }
 
 /// The data and the program that plays it; `None` where there is no data.
-fn real_input() -> Option<(std::path::PathBuf, std::path::PathBuf)> {
+pub(crate) fn real_input() -> Option<(std::path::PathBuf, std::path::PathBuf)> {
     let data = std::env::var("LEDGER_DATA_DIR").unwrap_or_else(|_| "../shared/data".to_owned());
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join(data);
     if !data.join("online_retail.csv.zst").exists() {

@@ -1,5 +1,13 @@
 //! `ledgerd export`: a tenant's log, or what it says now, on standard output. Stock and balances are folded from the
 //! log itself, not read from views.
+//!
+//! **Shape**: NDJSON and CSV are here. Books for other programs are one walk of the log ([`journal`]) in the
+//! [`journal::Syntax`] of each: [`beancount`], [`hledger`]; [`names`] finds what they may call our accounts and items.
+
+mod beancount;
+mod hledger;
+mod journal;
+mod names;
 
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
@@ -15,6 +23,8 @@ use projector::view::Tables;
 use sqlx::postgres::PgPool;
 
 use super::connect::{self, Urls};
+use beancount::Beancount;
+use hledger::Hledger;
 
 /// Events per page.
 const PAGE_EVENTS: i64 = 5_000;
@@ -51,6 +61,12 @@ enum What {
     /// Debits, credits and balance per account as CSV.
     #[command(after_help = "Example:\n  ledgerd export --tenant acme balances > balances.csv")]
     Balances,
+    /// The books for Beancount: accounts, items, prices, and a transaction per event that posts or moves.
+    #[command(after_help = "Example:\n  ledgerd export --tenant acme beancount > acme.beancount && bean-check acme.beancount")]
+    Beancount,
+    /// The books for hledger: accounts, items, prices, and a transaction per event that posts or moves.
+    #[command(after_help = "Example:\n  ledgerd export --tenant acme hledger > acme.journal && hledger -f acme.journal check")]
+    Hledger,
 }
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
@@ -62,6 +78,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         What::Valuation => valuation(&fold(&pool, tenant).await?),
         What::Cards => cards(&pool, tenant).await,
         What::Balances => balances(&fold(&pool, tenant).await?),
+        What::Beancount => journal::export::<Beancount>(&pool, tenant).await,
+        What::Hledger => journal::export::<Hledger>(&pool, tenant).await,
     };
     match done {
         // Whoever reads the pipe has seen enough.
