@@ -89,14 +89,14 @@ impl StockAtLocation {
     }
 }
 
-/// All balances of one account. What is pending is without what had lapsed when the body was written.
+/// All balances of one account. Nothing that is pending here has lapsed: the body is stale before that.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AccountView {
     /// The account.
     pub code: AccountCode,
     /// Version of the account's stream.
     pub stream_version: StreamVersion,
-    /// Newest event that posted to it or moved a pending balance of it, or that defined it when none did.
+    /// Newest event that posted to it; 0 where something was pending, but nothing was ever posted.
     pub position: Position,
     /// Decimals of amounts in the base currency.
     pub money: u8,

@@ -8,8 +8,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::merkle::{Frontier, Hash};
 use crate::domain::allocation::Choice;
-use crate::domain::event::{Event, Recorded, stream_key};
+use crate::domain::event::{Event, Fact, Recorded, stream_key};
 use crate::domain::id::{LocationCode, LotCode, Position, Sku};
+use crate::domain::period::event::PeriodClosed;
 use crate::domain::reservation::event::HeldLine;
 use crate::domain::state::Ledger;
 use crate::store::read::{Head, Raw, Stored};
@@ -67,6 +68,11 @@ impl Replay {
     /// The next row. Answers the event if it could be read.
     pub fn push(&mut self, row: &Raw) -> Option<Stored> {
         let leaf_hash = row.leaf_hash(&mut self.scratch);
+        let decoded = row.decode();
+        if let Ok(Stored { recorded: Recorded { fact: Fact { event: Event::PeriodClosed(closed), .. }, .. }, .. }) = &decoded {
+            // The tree is still the one before it.
+            self.check_seal(row.position, closed);
+        }
         self.frontier.push(leaf_hash);
         if super::leaf::check(&leaf_hash) != row.leaf_check {
             self.find(row.position, "rows_are_as_written", "the row was changed after it was appended");
@@ -81,7 +87,7 @@ impl Replay {
             self.broken = true;
             return None;
         }
-        let stored = match row.decode() {
+        let stored = match decoded {
             Ok(stored) => stored,
             Err(error) => {
                 use std::error::Error as _;
@@ -104,6 +110,21 @@ impl Replay {
             self.check_state();
         }
         Some(stored)
+    }
+
+    /// A seal states the log up to the event before it: where it ends, and its root. That its balances are those of the
+    /// log is for the fold to check.
+    fn check_seal(&mut self, position: Position, closed: &PeriodClosed) {
+        let Some(seal) = closed.seal else { return };
+        let before = position.saturating_sub(1);
+        if seal.position != before {
+            let what = format!("the seal of {} is of position {}, not of {before}", closed.period, seal.position);
+            self.find(position, "seals_hold", what);
+        } else if seal.log_root.is_some_and(|root| root.0 != self.frontier.root()) {
+            let what =
+                format!("the log up to position {before} does not have the root that the seal of {} states", closed.period);
+            self.find(position, "seals_hold", what);
+        }
     }
 
     fn check_stream(&mut self, row: &Raw, recorded: &Recorded) {
@@ -218,4 +239,72 @@ fn is_derived(choice: &Choice, lines: &[HeldLine]) -> bool {
         *sum = sum.saturating_sub(line.quantity.saturating_sub(line.waiting()));
     }
     open.values().all(|units| *units == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::leaf;
+    use crate::domain::catalogue::event::TenantOpened;
+    use crate::domain::codec;
+    use crate::domain::command::Context;
+    use crate::domain::event::Note;
+    use crate::domain::id::TenantId;
+    use crate::domain::period::event::{Digest, Seal};
+    use crate::domain::time::Timestamp;
+    use crate::store::read::Meta;
+
+    /// A row as the store writes it: the first event of its stream, the only one of its command.
+    fn raw(position: Position, event: Event) -> Raw {
+        let fact = Fact { event, effective_at: None, note: Note::default() };
+        let command = [u8::try_from(position).unwrap(); 16];
+        let meta = Meta { events: 1, context: Context::default(), metadata: None };
+        let mut row = Raw {
+            tenant: TenantId(1),
+            position,
+            stream: position,
+            stream_version: 1,
+            recorded_at: Timestamp(1_800_000_000_000_000),
+            effective_at: None,
+            type_number: codec::type_number(&fact.event),
+            schema_version: codec::SCHEMA_VERSION,
+            leaf_check: 0,
+            payload: codec::encode(&fact).unwrap(),
+            command_id: Some(command),
+            fingerprint: Some(command),
+            stream_key: Some(stream_key(&fact.event.subject().to_string())),
+            meta: Some(minicbor::to_vec(meta).unwrap()),
+        };
+        row.leaf_check = leaf::check(&row.leaf_hash(&mut Vec::new()));
+        row
+    }
+
+    /// What is found of a log whose second event closes a period with this seal.
+    fn findings(seal: impl FnOnce(Hash) -> Seal) -> Vec<&'static str> {
+        let opened = TenantOpened {
+            code: "t".parse().unwrap(),
+            name: "T".parse().unwrap(),
+            currency: "SEK".parse().unwrap(),
+            currency_scale: 2,
+        };
+        let mut replay = Replay::default();
+        assert!(replay.push(&raw(1, Event::TenantOpened(opened))).is_some());
+        let seal = Some(seal(replay.root()));
+        let closed = PeriodClosed { period: "2026-11".parse().unwrap(), soft: false, seal };
+        replay.push(&raw(2, Event::PeriodClosed(closed)));
+        replay.findings.iter().map(|f| f.invariant).collect()
+    }
+
+    #[test]
+    fn a_seal_states_the_log_before_it() {
+        let balances_root = Digest(Frontier::default().root());
+        let sealed = |position, log_root: Option<Hash>| Seal { position, log_root: log_root.map(Digest), balances_root };
+        assert_eq!(findings(|root| sealed(1, Some(root))), [""; 0]);
+        assert_eq!(findings(|_| sealed(1, None)), [""; 0]);
+        assert_eq!(findings(|_| sealed(1, Some([7; 32]))), ["seals_hold"]);
+        assert_eq!(findings(|root| sealed(0, Some(root))), ["seals_hold"]);
+        assert_eq!(findings(|root| sealed(2, Some(root))), ["seals_hold"]);
+        let wrong_balances = |root| Seal { balances_root: Digest([7; 32]), ..sealed(1, Some(root)) };
+        assert_eq!(findings(wrong_balances), ["events_fit_the_state"]);
+    }
 }

@@ -205,6 +205,7 @@ pub struct EntryStep {
     /// The event's type.
     pub r#type: String,
     /// The event.
+    #[cfg_attr(feature = "openapi", schema(value_type = i64))]
     pub position: Position,
     /// When it happened.
     pub effective_at: Timestamp,

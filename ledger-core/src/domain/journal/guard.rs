@@ -1,10 +1,12 @@
 //! What must hold of the facts of any action that post or make pending: the period takes them, the accounts do.
 
+use rustc_hash::FxHashMap;
+
 use super::decide::show;
 use crate::domain::catalogue::command::LimitOn;
 use crate::domain::command::Action;
 use crate::domain::event::{Event, Fact, Posting};
-use crate::domain::id::{AccountCode, Text};
+use crate::domain::id::{AccountCode, CurrencyCode, Text};
 use crate::domain::limit::ACCOUNT_TOTAL_MAX;
 use crate::domain::period::Month;
 use crate::domain::rejection::Rejection;
@@ -12,13 +14,13 @@ use crate::domain::state::{Account, Ledger, Sides};
 
 /// Refuses facts that a closed period, or an account's closing, currency or limit forbids.
 pub(crate) fn guard(ledger: &Ledger, action: &Action, facts: &[Fact]) -> Result<(), Rejection> {
+    check_totals(ledger, facts)?;
     let mut limited: Vec<Change<'_>> = Vec::new();
     for fact in facts {
         check_period(ledger, action, fact)?;
         let is_exempt = matches!(fact.event, Event::YearClosed(_));
         for (p, _) in fact.event.postings() {
             let account = account_of(ledger, p)?;
-            check_total(account, p)?;
             if account.definition.is_limited() && !is_exempt {
                 change(&mut limited, account, p, What::Posted);
             }
@@ -77,20 +79,43 @@ fn account_of<'a>(ledger: &'a Ledger, p: &Posting) -> Result<&'a Account, Reject
     Ok(account)
 }
 
-fn is_base(ledger: &Ledger, currency: &crate::domain::id::CurrencyCode) -> bool {
+fn is_base(ledger: &Ledger, currency: &CurrencyCode) -> bool {
     ledger.tenant().is_some_and(|t| t.currency.as_str() == currency.as_str())
 }
 
-/// Totals stay within 64 bits with room for the postings of one action.
-fn check_total(account: &Account, p: &Posting) -> Result<(), Rejection> {
-    let mut sides = account.sides();
-    let fits = |s: Sides| s.debits <= ACCOUNT_TOTAL_MAX && s.credits <= ACCOUNT_TOTAL_MAX;
-    let is_in = sides.apply(i128::from(p.amount), 1).is_some_and(|()| fits(sides));
-    let is_in_foreign = p.foreign().is_none_or(|(code, units, _)| {
-        let mut sides = account.book(code).map(|b| b.sides).unwrap_or_default();
-        sides.apply(i128::from(units), 1).is_some_and(|()| fits(sides))
+/// Totals, posted and pending, stay within 64 bits whatever one action adds to them.
+fn check_totals(ledger: &Ledger, facts: &[Fact]) -> Result<(), Rejection> {
+    let added = || {
+        let posted = facts.iter().flat_map(|f| f.event.postings().map(|(p, _)| (p, false)));
+        posted.chain(facts.iter().flat_map(|f| f.event.pending().0.iter().map(|p| (p, true))))
+    };
+    // Almost always true: every account would have room for the largest of them as often as there are postings.
+    let (count, most) = added().fold((0_i128, 0_u64), |(n, most), (p, _)| {
+        let units = p.foreign().map_or(0, |(_, units, _)| units.unsigned_abs());
+        (n.saturating_add(1), most.max(p.amount.unsigned_abs()).max(units))
     });
-    if is_in && is_in_foreign { Ok(()) } else { Err(Rejection::NumberOutOfRange { field: Text::trusted("balance") }) }
+    let room = ACCOUNT_TOTAL_MAX.saturating_sub(count.saturating_mul(i128::from(most)));
+    let is_roomy = |s: Sides| s.debits <= room && s.credits <= room;
+    let mut sums: FxHashMap<(&AccountCode, Option<&CurrencyCode>, bool), Sides> = FxHashMap::default();
+    for (p, is_pending) in added() {
+        let Some((_, account)) = ledger.account(p.account.as_str()) else { continue };
+        let foreign = p.foreign().map(|(code, units, _)| (code, units, account.book(code)));
+        let of = |posted: Sides, pending: Sides| if is_pending { pending } else { posted };
+        let base = of(account.sides(), account.pending);
+        let in_foreign = foreign.and_then(|(_, _, b)| b).map_or(Sides::default(), |b| of(b.sides, b.pending));
+        if is_roomy(base) && is_roomy(in_foreign) {
+            continue;
+        }
+        let units = [Some((None, base, p.amount)), foreign.map(|(code, units, _)| (Some(code), in_foreign, units))];
+        for (currency, now, amount) in units.into_iter().flatten() {
+            let sides = sums.entry((&p.account, currency, is_pending)).or_insert(now);
+            let fits = sides.apply(i128::from(amount), 1).is_some();
+            if !fits || sides.debits > ACCOUNT_TOTAL_MAX || sides.credits > ACCOUNT_TOTAL_MAX {
+                return Err(Rejection::NumberOutOfRange { field: Text::trusted("balance") });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How a posting changes an account.

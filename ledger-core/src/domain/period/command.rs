@@ -40,8 +40,8 @@ action! {
 }
 
 action! {
-    /// Carries revenue and expense of a fiscal year to retained earnings, dated with its last instant, and closes its
-    /// periods. Again after a reopening: carries what has changed.
+    /// Carries revenue and expense of a fiscal year to retained earnings, dated with its last instant, which must not be
+    /// closed yet: close its last period afterwards. Again after a correction: carries what has changed.
     pub struct CloseYear {
         /// The calendar year in which it begins; in `POST /v1/years/{year}/close` the path says it.
         #[n(10)]

@@ -367,14 +367,19 @@ pub(crate) fn subtract(pending: &[Posting], freed: &[Posting]) -> Option<Vec<Pos
     }
     let mut left = Vec::with_capacity(pending.len());
     for (p, f) in pending.iter().zip(freed) {
-        let mut rest = p.clone();
-        rest.amount = p.amount.checked_sub(f.amount)?;
-        if let (Some(detail), Some((_, units, _))) = (&mut rest.detail, f.foreign()) {
-            detail.currency_amount = detail.currency_amount?.checked_sub(units);
-        }
-        let is_beyond = rest.amount.signum().checked_mul(p.amount.signum())? < 0;
-        if p.account != f.account || is_beyond {
+        // What is taken lies on the same side, and is no more than what is there.
+        let minus = |whole: i64, part: i64| {
+            let is_part = part == 0 || (part.signum() == whole.signum() && part.unsigned_abs() <= whole.unsigned_abs());
+            whole.checked_sub(part).filter(|_| is_part)
+        };
+        let (whole, part) = (p.foreign(), f.foreign());
+        if p.account != f.account || whole.map(|(code, ..)| code) != part.map(|(code, ..)| code) {
             return None;
+        }
+        let mut rest = p.clone();
+        rest.amount = minus(p.amount, f.amount)?;
+        if let (Some(detail), Some((_, whole, _)), Some((_, part, _))) = (&mut rest.detail, whole, part) {
+            detail.currency_amount = Some(minus(whole, part)?);
         }
         left.push(rest);
     }

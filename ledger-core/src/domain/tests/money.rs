@@ -159,6 +159,21 @@ fn limits_hold_for_what_moves_towards_them_only() {
 }
 
 #[test]
+fn totals_stay_within_64_bits_whatever_one_action_adds() {
+    let mut book = book();
+    let much = "9999999999999999.99";
+    let mut lines = vec![("1000", "debit", much); 12];
+    lines.extend(vec![("4000", "credit", much); 12]);
+    assert_eq!(book.code(post(&lines)), "number_out_of_range");
+    assert_eq!(book.code(with(post(&lines), "pending", true.into())), "number_out_of_range");
+    let nine: Vec<_> = lines.iter().enumerate().filter(|(n, _)| n % 12 < 9).map(|(_, line)| *line).collect();
+    book.ok(post(&nine));
+    assert_eq!(book.code(post(&[("1000", "debit", much), ("4000", "credit", much)])), "number_out_of_range");
+    book.ok(with(post(&nine), "pending", true.into()));
+    book.ok(post(&[("1000", "credit", "1"), ("4000", "debit", "1")]));
+}
+
+#[test]
 fn an_entry_may_ask_for_a_balance_or_for_nothing_having_happened() {
     let mut book = book();
     let entry =
