@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use ledger_core::domain::command::{Action, Command, Context};
-use ledger_core::domain::id::{CommandId, ReservationId, TenantId, Text};
+use ledger_core::domain::id::{CommandId, TenantId, Text};
+use ledger_core::domain::journal::command::ExpireEntry;
 use ledger_core::domain::reservation::command::ExpireReservation;
 use ledger_core::pipeline;
 use ledger_core::store::pool;
+use projector::Due;
 use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -23,7 +25,7 @@ use crate::cli::Urls;
 
 /// Connections for reads and views; writers have their own.
 const POOL_CONNECTIONS_MAX: u32 = 16;
-/// Lists of lapsed holds waiting to be recorded.
+/// Lists of what has lapsed, waiting to be recorded.
 const DUE_QUEUE_MAX: usize = 64;
 
 /// What a node is made of.
@@ -95,9 +97,9 @@ pub(crate) async fn serve(service: ledger_api::Service, listener: TcpListener, s
     Ok(service.run(listener, stop).await?)
 }
 
-/// The projector, with lapsed holds handed to the pipeline.
+/// The projector, with what has lapsed handed to the pipeline.
 pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> (projector::Handle, JoinHandle<Result<()>>) {
-    let (due, mut lapsed) = mpsc::channel::<(TenantId, Vec<ReservationId>)>(DUE_QUEUE_MAX);
+    let (due, mut lapsed) = mpsc::channel::<(TenantId, Vec<Due>)>(DUE_QUEUE_MAX);
     let (service, handle) = projector::Service::new(projector::Options {
         pool: parts.pool.clone(),
         redis_url: urls.redis_url.clone(),
@@ -108,8 +110,8 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
     let pipeline = parts.pipeline.clone();
     let task = tokio::spawn(async move {
         let sweep = tokio::spawn(async move {
-            while let Some((tenant, reservations)) = lapsed.recv().await {
-                expire(&pipeline, tenant, reservations).await;
+            while let Some((tenant, due)) = lapsed.recv().await {
+                expire(&pipeline, tenant, due).await;
             }
         });
         service.run(stop).await?;
@@ -119,20 +121,24 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
     (handle, task)
 }
 
-/// Records holds as expired. One that was extended or closed meanwhile is refused or unchanged, which is right.
-async fn expire(pipeline: &pipeline::Handle, tenant: TenantId, reservations: Vec<ReservationId>) {
+/// Records what has lapsed as expired. What was extended, settled or closed meanwhile is refused or unchanged, which is
+/// right.
+async fn expire(pipeline: &pipeline::Handle, tenant: TenantId, due: Vec<Due>) {
     let context = Arc::new(Context { actor: Text::parse("sweeper").ok(), ..Context::default() });
-    let commands = reservations
+    let commands = due
         .into_iter()
-        .map(|id| {
+        .map(|due| {
             let fresh = uuid::Uuid::now_v7();
-            let action = Action::ExpireReservation(ExpireReservation { id, ..ExpireReservation::default() });
+            let action = match due {
+                Due::Hold(id) => Action::ExpireReservation(ExpireReservation { id, ..ExpireReservation::default() }),
+                Due::Entry(id) => Action::ExpireEntry(ExpireEntry { id, ..ExpireEntry::default() }),
+            };
             Command::new(CommandId::from_key(&fresh.to_string()), Arc::clone(&context), vec![action], fresh)
         })
         .collect();
     for answer in pipeline.submit_many(tenant, commands).await {
         if let Err(error) = answer {
-            tracing::warn!(%tenant, %error, "a lapsed hold is not recorded yet");
+            tracing::warn!(%tenant, %error, "what has lapsed is not recorded yet");
         }
     }
 }

@@ -1,24 +1,25 @@
-//! What is done now and then: lapsed holds handed over to be recorded, old refusals forgotten.
+//! What is done now and then: lapsed holds and pending entries handed over to be recorded, old refusals forgotten.
 //!
-//! **Correctness**: a hold is free at its instant whatever happens here; this only has it recorded. The view says which
-//! holds are due and may lag, so what was handed over is not handed over again for [`HANDED_PAUSE`]: each needless command
-//! would leave a stored answer behind.
+//! **Correctness**: what lapses is free at its instant whatever happens here; this only has it recorded. The views say what
+//! is due and may lag, so what was handed over is not handed over again for [`HANDED_PAUSE`]: each needless command would
+//! leave a stored answer behind.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use ledger_core::domain::id::{ReservationId, TenantId};
+use ledger_core::domain::id::TenantId;
 use ledger_core::store::{command_log, read, tenant};
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Options};
+use crate::{Due, Error, Options};
 
-/// Holds handed over per tenant and look.
+/// Holds, and pending entries, handed over per tenant and look.
 const DUE_MAX: i64 = 500;
-/// A hold handed over is left alone for this long, in case its record is only not in the view yet.
+/// What was handed over is left alone for this long, in case its record is only not in the view yet.
 const HANDED_PAUSE: Duration = Duration::from_secs(10);
-/// Holds remembered as handed over.
+/// Things remembered as handed over.
 const HANDED_MAX: usize = 20_000;
 /// Stored refusals answer a repeated command for this long.
 const REFUSALS_KEPT_MICROS: i64 = 30 * 24 * 3_600 * 1_000_000;
@@ -29,8 +30,8 @@ const FORGET_MAX: i64 = 5_000;
 /// Such transactions per tenant and look: 1,600 refusals a second may come in for ever.
 const FORGET_BATCHES_MAX: usize = 200;
 
-/// Holds handed over, and when.
-type Handed = HashMap<(TenantId, ReservationId), Instant>;
+/// What was handed over, and when.
+type Handed = HashMap<(TenantId, Due), Instant>;
 
 /// Runs until stopped.
 pub(crate) async fn run(options: Options, stop: CancellationToken) {
@@ -38,7 +39,7 @@ pub(crate) async fn run(options: Options, stop: CancellationToken) {
     let mut handed = Handed::new();
     while !stop.is_cancelled() {
         if let Err(error) = sweep(&options, &mut handed).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "looking for lapsed holds failed");
+            tracing::warn!(error = &error as &dyn std::error::Error, "looking for what has lapsed failed");
         }
         if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
             if let Err(error) = forget(&options, &stop).await {
@@ -50,32 +51,39 @@ pub(crate) async fn run(options: Options, stop: CancellationToken) {
     }
 }
 
-/// Finds holds whose instant has come by the database's clock, of all tenants at once.
+/// Finds what has lapsed by the database's clock, of all tenants at once.
 async fn sweep(options: &Options, handed: &mut Handed) -> Result<(), Error> {
     let Some(due) = &options.due else { return Ok(()) };
     handed.retain(|_, at| at.elapsed() < HANDED_PAUSE);
     let known = i64::try_from(handed.len()).unwrap_or(i64::MAX);
     let rows =
         sqlx::query(include_str!("housekeeping/due.sql")).bind(DUE_MAX.saturating_add(known)).fetch_all(&options.pool).await?;
-    let mut lapsed: HashMap<TenantId, Vec<ReservationId>> = HashMap::new();
+    let mut lapsed: HashMap<TenantId, Vec<Due>> = HashMap::new();
     for row in &rows {
-        let tenant = TenantId(row.try_get(0)?);
-        let id: ReservationId = row.try_get::<&str, _>(1)?.parse().map_err(|e| Error::Row(format!("view_reservation: {e}")))?;
-        if !handed.contains_key(&(tenant, id.clone())) {
-            lapsed.entry(tenant).or_default().push(id);
+        let (tenant, found) = (TenantId(row.try_get(0)?), due_from(row)?);
+        if !handed.contains_key(&(tenant, found.clone())) {
+            lapsed.entry(tenant).or_default().push(found);
         }
     }
-    for (tenant, ids) in lapsed {
+    for (tenant, found) in lapsed {
         let room = HANDED_MAX.saturating_sub(handed.len());
-        let ids: Vec<_> = ids.into_iter().take(room).collect();
+        let found: Vec<_> = found.into_iter().take(room).collect();
         // A full channel means that the last ones are still being recorded: they will be found again.
-        if ids.is_empty() || due.try_send((tenant, ids.clone())).is_err() {
+        if found.is_empty() || due.try_send((tenant, found.clone())).is_err() {
             return Ok(());
         }
-        metrics::counter!("ledger_lapsed_holds_total").increment(u64::try_from(ids.len()).unwrap_or(0));
-        handed.extend(ids.into_iter().map(|id| ((tenant, id), Instant::now())));
+        for one in &found {
+            metrics::counter!("ledger_lapsed_total", "kind" => one.kind()).increment(1);
+        }
+        handed.extend(found.into_iter().map(|one| ((tenant, one), Instant::now())));
     }
     Ok(())
+}
+
+fn due_from(row: &PgRow) -> Result<Due, Error> {
+    let (is_entry, id): (bool, &str) = (row.try_get(1)?, row.try_get(2)?);
+    let due = if is_entry { id.parse().map(Due::Entry) } else { id.parse().map(Due::Hold) };
+    due.map_err(|e| Error::Row(format!("{id}: {e}")))
 }
 
 async fn forget(options: &Options, stop: &CancellationToken) -> Result<(), Error> {

@@ -21,5 +21,5 @@ mod tenant;
 pub mod view;
 
 pub use error::Error;
-pub use options::Options;
+pub use options::{Due, Options};
 pub use service::{Handle, Service};

@@ -2,9 +2,29 @@
 
 use std::time::Duration;
 
-use ledger_core::domain::id::{ReservationId, TenantId};
+use ledger_core::domain::id::{EntryId, ReservationId, TenantId};
 use sqlx::postgres::PgPool;
 use tokio::sync::mpsc;
+
+/// What has lapsed and is not recorded as expired.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Due {
+    /// A reservation.
+    Hold(ReservationId),
+    /// A pending journal entry.
+    Entry(EntryId),
+}
+
+impl Due {
+    /// The word in metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Hold(_) => "hold",
+            Self::Entry(_) => "entry",
+        }
+    }
+}
 
 /// Where it reads and writes, and how much at once.
 #[derive(Clone, Debug)]
@@ -15,11 +35,11 @@ pub struct Options {
     pub redis_url: Option<String>,
     /// Broker; none: nothing is published.
     pub nats_url: Option<String>,
-    /// Takes holds that have lapsed and are not recorded as expired; none: the sweep is off.
-    pub due: Option<mpsc::Sender<(TenantId, Vec<ReservationId>)>>,
+    /// Takes what has lapsed and is not recorded as expired; none: the sweep is off.
+    pub due: Option<mpsc::Sender<(TenantId, Vec<Due>)>>,
     /// Between two looks at the heads when there is nothing to do.
     pub poll_interval: Duration,
-    /// Between two looks for lapsed holds.
+    /// Between two looks for what has lapsed.
     pub sweep_interval: Duration,
     /// Events of one transaction: large, because a hot row is written once for all of them.
     pub batch_events: i64,

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use ledger_core::domain::event::Recorded;
-use ledger_core::domain::id::{AccountCode, Position, Sku, TenantId};
+use ledger_core::domain::id::{Position, Sku, TenantId};
 use sqlx::PgConnection;
 use sqlx::postgres::PgPool;
 
@@ -16,6 +16,9 @@ use crate::Error;
 use crate::page::Ahead;
 use crate::sink::redis::Entry;
 use crate::view::Tables;
+
+/// Movements and postings of one transaction, about: a batch of large entries is cut.
+const BATCH_ROWS_MAX: usize = 100_000;
 
 /// Rows in memory, and the cursor they stand at.
 #[derive(Debug)]
@@ -83,13 +86,13 @@ impl TenantViews {
         };
         let page = self.ahead.take(pool, self.tenant, cursor, batch.events_max).await?;
         let sound = page.events.into_iter().map(|s| s.recorded).take_while(|e| e.position < end);
-        let events: Vec<Recorded> = sound.collect();
+        let (events, is_cut) = within_rows(sound, BATCH_ROWS_MAX);
         let Some((next, recorded_at)) = events.last().map(|e| (e.position, e.recorded_at)) else {
             // Nothing new: memory is as good as it was.
             (self.tables, self.cursor) = (tables, Some(cursor));
             return Ok(Step::default());
         };
-        if page.is_full {
+        if page.is_full || is_cut {
             self.ahead.start(pool, self.tenant, next, batch.events_max);
         }
         let mut tx = pool.begin().await?;
@@ -111,12 +114,31 @@ impl TenantViews {
             tables.fold(recorded)?;
         }
         tables.write(&mut tx, self.tenant).await?;
+        if batch.is_cached {
+            tables.load_expiries(&mut tx, self.tenant).await?;
+        }
         tx.commit().await?;
         let entries = if batch.is_cached { entries(self.tenant, &tables, next) } else { Vec::new() };
         tables.written();
         (self.tables, self.cursor) = (tables, Some(next));
         Ok(Step { events: events.len(), entries })
     }
+}
+
+/// As many events as give about so many movements and postings, at least one; whether there were more.
+fn within_rows(events: impl Iterator<Item = Recorded>, rows_max: usize) -> (Vec<Recorded>, bool) {
+    let (mut taken, mut rows) = (Vec::new(), 0_usize);
+    for recorded in events {
+        let event = &recorded.fact.event;
+        let (held, freed, _) = event.pending();
+        let more = event.movements().count() + event.postings().count() + held.len() + freed.len();
+        rows = rows.saturating_add(more);
+        if rows > rows_max && !taken.is_empty() {
+            return (taken, true);
+        }
+        taken.push(recorded);
+    }
+    (taken, false)
 }
 
 /// Rows are reached by their full keys, whatever the statistics say of a tenant that is fresh or has grown.
@@ -129,8 +151,8 @@ async fn reach_rows_by_key(db: &mut PgConnection) -> Result<(), Error> {
 fn entries(tenant: TenantId, tables: &Tables, as_of: Position) -> Vec<Entry> {
     let skus: HashSet<Sku> = tables.changed_skus();
     let stock = skus.iter().filter_map(|sku| Entry::stock(tenant, sku, &tables.stock(sku, as_of)?));
-    let codes: HashSet<&AccountCode> = tables.dirty.balances.union(&tables.dirty.accounts).collect();
-    let accounts = codes.into_iter().filter_map(|code| Entry::account(tenant, code, &tables.account(code, as_of)?));
+    let accounts =
+        tables.changed_accounts().into_iter().filter_map(|code| Entry::account(tenant, code, &tables.account(code, as_of)?));
     stock.chain(accounts).collect()
 }
 
@@ -147,4 +169,43 @@ async fn stored_cursor(pool: &PgPool, tenant: TenantId) -> Result<Position, Erro
         sqlx::query_scalar("SELECT position FROM view_cursor WHERE tenant_id = $1").bind(tenant.0).fetch_one(&mut *tx).await?;
     tx.commit().await?;
     Ok(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_core::domain::event::{Event, Fact, Note, Posting};
+    use ledger_core::domain::journal::event::JournalEntryPosted;
+    use ledger_core::domain::time::Timestamp;
+
+    use super::*;
+
+    fn entry(position: Position, postings: usize) -> Recorded {
+        let postings = vec![Posting::new("1".parse().unwrap(), 1); postings];
+        let id = position.to_string().parse().unwrap();
+        let event = Event::JournalEntryPosted(JournalEntryPosted {
+            id,
+            description: None,
+            money: 2,
+            postings,
+            rates: None,
+            number: None,
+            exchange_difference: None,
+        });
+        let fact = Fact { event, effective_at: None, note: Note::default() };
+        Recorded { position, stream: position, stream_version: 1, recorded_at: Timestamp(0), fact }
+    }
+
+    #[test]
+    fn a_batch_is_cut_before_the_event_that_is_too_much_but_not_before_the_first() {
+        let taken = |sizes: &[usize], rows_max| {
+            let events = (1..).zip(sizes).map(|(position, size)| entry(position, *size));
+            let (events, is_cut) = within_rows(events, rows_max);
+            (events.len(), is_cut)
+        };
+        assert_eq!(taken(&[2, 2, 2], 6), (3, false));
+        assert_eq!(taken(&[2, 2, 2], 5), (2, true));
+        assert_eq!(taken(&[9, 2], 5), (1, true));
+        assert_eq!(taken(&[9], 5), (1, false));
+        assert_eq!(taken(&[], 5), (0, false));
+    }
 }

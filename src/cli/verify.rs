@@ -1,7 +1,8 @@
 //! `ledgerd verify`: a tenant's log replayed from nothing, and everything else compared with the replay.
 //!
 //! **Shape**: rows → [`Replay`] (invariants, tree) and [`Tables`] (views) → compared with the head, the view tables at
-//! their cursor, and Redis. Exit code 3 and a report when anything differs.
+//! their cursor, and Redis. Exit code 3 and a report when anything differs. Postings and stock cards, which only ever
+//! grow, are compared a run of positions at a time ([`Digests`]) and not kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -16,7 +17,9 @@ use ledger_core::audit::replay::{Finding, Replay};
 use ledger_core::domain::id::TenantId;
 use ledger_core::store::{self, read};
 use ledger_core::view::{Cached, account_cache_key, stock_cache_key};
-use projector::view::{Tables, load_all};
+use projector::view::{
+    Card, Digest, Digests, PostingRow, Stored, Tables, cards_between, load_all, positions_of, postings_between, run_of,
+};
 use sqlx::postgres::PgPool;
 
 use super::connect::Urls;
@@ -28,6 +31,8 @@ const PAGE_ROWS: i64 = 5_000;
 const CACHE_KEYS: usize = 1_000;
 /// Differences told per view.
 const DIFFERENCES_MAX: usize = 10;
+/// With so many findings, rows of postings and cards are not looked for one by one any more.
+const APPENDED_FINDINGS_MAX: usize = 10 * DIFFERENCES_MAX;
 /// The projector gets this long to catch up before its views are compared.
 const CATCH_UP_MAX: Duration = Duration::from_secs(30);
 
@@ -108,8 +113,8 @@ async fn verify(pool: &PgPool, urls: &Urls, tenant: TenantId, code: String, log_
     if !log_only {
         wait_for_views(pool, tenant, head.position).await?;
     }
-    let (views_at, stored) =
-        if log_only { (None, None) } else { load_all(pool, tenant).await.map(|(at, t)| (Some(at), Some(t)))? };
+    let mut stored = if log_only { None } else { Some(load_all(pool, tenant).await?) };
+    let views_at = stored.as_ref().map(|s| s.position);
     let bar = bar(head.position)?;
     let started = Instant::now();
     let mut replay = Replay::default();
@@ -136,10 +141,12 @@ async fn verify(pool: &PgPool, urls: &Urls, tenant: TenantId, code: String, log_
             if replay.is_broken() {
                 break 'pages;
             }
-            if views_at.is_some_and(|at| row.position <= at)
-                && let Err(error) = folded.fold(&event.recorded)
-            {
+            let Some(stored) = stored.as_mut().filter(|s| row.position <= s.position) else { continue };
+            if let Err(error) = folded.fold(&event.recorded) {
                 findings.push(Finding { position: row.position, invariant: "views_equal_replay", what: error.to_string() });
+            }
+            if row.position == stored.position || row.position == positions_of(run_of(row.position)).1 {
+                compare_run(pool, tenant, row.position, (&mut folded, stored), &mut findings).await?;
             }
         }
         bar.set_position(u64::try_from(last).unwrap_or(0));
@@ -150,7 +157,7 @@ async fn verify(pool: &PgPool, urls: &Urls, tenant: TenantId, code: String, log_
     findings.extend(found);
     let mut cached_values = None;
     if let (Some(at), Some(stored)) = (views_at, &stored) {
-        compare_tables(&folded, stored, at, &mut findings);
+        compare_tables(&folded, stored, &mut findings);
         if let Some(url) = &urls.redis_url {
             cached_values = compare_cache(url, tenant, &folded, at, &mut findings).await;
         }
@@ -197,20 +204,72 @@ async fn wait_for_views(pool: &PgPool, tenant: TenantId, position: i64) -> Resul
     }
 }
 
-fn compare_tables(folded: &Tables, stored: &Tables, at: i64, findings: &mut Vec<Finding>) {
+/// Compares the rows that the events of one run added, and forgets them.
+async fn compare_run(
+    pool: &PgPool,
+    tenant: TenantId,
+    position: i64,
+    (folded, stored): (&mut Tables, &mut Stored),
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    let (run, at) = (run_of(position), stored.position);
+    let (first, _) = positions_of(run);
+    let is_room = |findings: &Vec<Finding>| findings.len() < APPENDED_FINDINGS_MAX;
+    let cards = std::mem::take(&mut folded.cards);
+    if stored.cards.take(run) != cards.iter().collect::<Digest>() && is_room(findings) {
+        let found = cards_between(pool, tenant, (first, position)).await?;
+        let key = |c: &Card| (c.position, c.line, c.sku.clone(), c.location.clone());
+        compare("view_stock_card", &by_key(cards, key), &by_key(found, key), at, findings);
+    }
+    let postings = std::mem::take(&mut folded.postings);
+    if stored.postings.take(run) != postings.iter().collect::<Digest>() && is_room(findings) {
+        let found = postings_between(pool, tenant, (first, position)).await?;
+        let key = |p: &PostingRow| (p.position, p.line, p.account.clone(), p.currency.clone(), p.lane);
+        compare("view_posting", &by_key(postings, key), &by_key(found, key), at, findings);
+    }
+    Ok(())
+}
+
+/// Rows by what the table has as their key, so that none stands for another.
+fn by_key<R, K: Eq + Hash>(rows: Vec<R>, key: impl Fn(&R) -> K) -> HashMap<K, R> {
+    rows.into_iter().map(|row| (key(&row), row)).collect()
+}
+
+/// Rows of events that the log does not have.
+fn compare_rest(view: &'static str, rest: &Digests, at: i64, findings: &mut Vec<Finding>) {
+    for (run, digest) in rest.rest().take(DIFFERENCES_MAX) {
+        let (first, last) = positions_of(run);
+        let what = format!("{view} has {} rows of positions {first} to {last}, which the replay does not give", digest.rows());
+        findings.push(Finding { position: at, invariant: "views_equal_replay", what });
+    }
+}
+
+fn compare_tables(folded: &Tables, stored: &Stored, findings: &mut Vec<Finding>) {
+    let at = stored.position;
+    compare_rest("view_stock_card", &stored.cards, at, findings);
+    compare_rest("view_posting", &stored.postings, at, findings);
+    let pending: HashMap<_, _> =
+        folded.entries.iter().flat_map(|(id, e)| e.pending().map(|(line, p)| ((id.clone(), line), p))).collect();
+    compare("view_pending", &pending, &stored.pending, at, findings);
+    let stored = &stored.tables;
     compare("view_item", &folded.items, &stored.items, at, findings);
     compare("view_stock_level", &flat(folded), &flat(stored), at, findings);
     compare("view_location", &folded.locations, &stored.locations, at, findings);
     compare("view_account", &folded.accounts, &stored.accounts, at, findings);
-    compare("view_account_balance", &folded.balances, &stored.balances, at, findings);
+    compare("view_account_balance", &balances(folded), &balances(stored), at, findings);
+    compare("view_entry", &folded.entries, &stored.entries, at, findings);
+    compare("view_definition", &folded.definitions, &stored.definitions, at, findings);
     compare("view_reservation", &folded.reservations, &stored.reservations, at, findings);
     compare("view_hold", &holds(folded), &holds(stored), at, findings);
     compare("view_stock_cell", &cells(folded), &cells(stored), at, findings);
     compare("view_lot", &folded.lots, &stored.lots, at, findings);
     compare("view_serial", &on_hand(folded), &on_hand(stored), at, findings);
     compare("view_document", &folded.documents, &stored.documents, at, findings);
-    let cards = |t: &Tables| -> HashMap<_, _> { t.cards.iter().map(|c| ((c.position, c.line), c.clone())).collect() };
-    compare("view_stock_card", &cards(folded), &cards(stored), at, findings);
+}
+
+fn balances(tables: &Tables) -> HashMap<(String, String), projector::view::Balance> {
+    let rows = tables.balances.iter().flat_map(|(account, rows)| rows.iter().map(move |(currency, b)| (account, currency, b)));
+    rows.map(|(account, currency, b)| ((account.to_string(), currency.to_string()), b.clone())).collect()
 }
 
 fn flat(tables: &Tables) -> HashMap<(String, String), projector::view::Level> {

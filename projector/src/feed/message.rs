@@ -140,6 +140,7 @@ mod tests {
     use ledger_core::domain::command::Context;
     use ledger_core::domain::event::{Fact, Note, Recorded};
     use ledger_core::domain::id::CommandId;
+    use ledger_core::domain::period::event::PeriodReopened;
     use ledger_core::store::read::{Meta, StoredCommand};
 
     use super::*;
@@ -191,6 +192,16 @@ mod tests {
                 },
             })
         );
+    }
+
+    #[test]
+    fn what_concerns_periods_has_a_subject_of_its_own() {
+        let mut stored = stored(7, Some(1));
+        stored.recorded.fact.event = Event::PeriodReopened(PeriodReopened { period: "2026-11".parse().unwrap() });
+        let message = Writer::new("acme", TenantId(3), 1 << 20).write(&stored).unwrap();
+        assert_eq!(message.subject, "ledger.acme.period.period_reopened");
+        assert_eq!(json(&message)["subject"], "periods");
+        assert_eq!(json(&message)["data"]["event"], serde_json::json!({"period": "2026-11"}));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use ledger_core::domain::time::Timestamp;
 use super::row::Level;
 
 /// A row of `view_stock_card`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the columns of the view")]
 pub struct Card {
     pub sku: Sku,
@@ -36,7 +36,13 @@ pub struct Card {
 }
 
 impl Card {
-    pub(super) fn new(recorded: &Recorded, line: i32, m: &Movement, after: &Level, lane: (i16, i64, i64)) -> Self {
+    pub(super) fn new(
+        recorded: &Recorded,
+        line: i32,
+        m: &Movement,
+        after: &Level,
+        (lane, [lane_on_hand, lane_value]): (i16, [i64; 2]),
+    ) -> Self {
         Self {
             sku: m.sku.clone(),
             location: m.location.clone(),
@@ -53,9 +59,9 @@ impl Card {
             value_after: after.value,
             reference: recorded.fact.note.reference.clone(),
             reason: recorded.fact.note.reason.clone(),
-            lane: lane.0,
-            lane_on_hand: lane.1,
-            lane_value: lane.2,
+            lane,
+            lane_on_hand,
+            lane_value,
             status: m.status(),
             lot: m.lot().cloned(),
         }

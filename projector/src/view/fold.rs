@@ -23,7 +23,7 @@ impl Tables {
     /// reservation that closes are those of its row, so reservations are loaded before the rest.
     pub(super) fn wanted(&self, recorded: &Recorded, wanted: &mut Wanted) {
         let event = &recorded.fact.event;
-        let Known { skus, accounts, reservations, documents, all_locations: _ } = &mut wanted.0;
+        let Known { skus, accounts, reservations, documents, entries, definitions, all_locations: _ } = &mut wanted.0;
         match event.subject() {
             Subject::Item(sku) => {
                 skus.insert(sku);
@@ -34,13 +34,19 @@ impl Tables {
             Subject::Reservation(id) => {
                 reservations.insert(id);
             }
+            Subject::Entry(id) => {
+                entries.insert(id);
+            }
             Subject::Tenant
             | Subject::Location(_)
             | Subject::PostingRule(..)
-            | Subject::Entry(_)
             | Subject::Expectation(_)
             | Subject::Transfer(_)
             | Subject::Count(_)
+            | Subject::AccountSet(_)
+            | Subject::Dimension(_)
+            | Subject::TaxCode(_)
+            | Subject::Periods
             | Subject::Goods(_) => {}
         }
         for key in super::document::keys(event) {
@@ -51,6 +57,9 @@ impl Tables {
         }
         skus.extend(event.movements().map(|m| m.sku.clone()));
         accounts.extend(event.postings().map(|(p, _)| p.account.clone()));
+        let (held, freed, _) = event.pending();
+        accounts.extend(held.iter().chain(freed).map(|p| p.account.clone()));
+        definitions.extend(super::definition::keys(event));
         match event {
             Event::PostingRuleDefined(d) => {
                 accounts.insert(d.account.clone());
@@ -70,6 +79,8 @@ impl Tables {
         documents.retain(|k| !self.known.documents.contains(k));
         accounts.retain(|k| !self.known.accounts.contains(k));
         reservations.retain(|k| !self.known.reservations.contains(k));
+        entries.retain(|k| !self.known.entries.contains(k));
+        definitions.retain(|k| !self.known.definitions.contains(k));
     }
 
     /// Applies one event.
@@ -137,6 +148,8 @@ impl Tables {
         }
         self.fold_stream(recorded);
         self.fold_documents(recorded)?;
+        self.fold_definitions(recorded)?;
+        self.fold_entry(recorded)?;
         self.fold_movements(recorded)?;
         self.fold_postings(recorded)
     }
@@ -162,7 +175,7 @@ impl Tables {
             if !m.status().is_sellable() {
                 level.unsellable = level.unsellable.checked_add(m.quantity).ok_or("a status leaves the range")?;
             }
-            let lane = deal(&mut level.lanes, effective_at, m.quantity, m.value).ok_or("a lane leaves the range")?;
+            let lane = deal(&mut level.lanes, effective_at, [m.quantity, m.value]).ok_or("a lane leaves the range")?;
             let card = Card::new(recorded, line, m, level, lane);
             self.cards.push(card);
             self.fold_cell(m)?;
@@ -206,18 +219,6 @@ impl Tables {
             let there = (m.quantity > 0).then(|| Serial { location: m.location.clone(), status: m.status() });
             self.serials.insert((m.sku.clone(), serial.clone()), there);
         }
-    }
-
-    fn fold_postings(&mut self, recorded: &Recorded) -> Result<(), &'static str> {
-        for (p, money) in recorded.fact.event.postings() {
-            let balance = self.balances.entry(p.account.clone()).or_default();
-            (balance.position, balance.money) = (recorded.position, money);
-            let amount = i128::from(p.amount);
-            let total = if amount >= 0 { &mut balance.debits } else { &mut balance.credits };
-            *total = total.checked_add(amount.abs()).ok_or("a total leaves the range")?;
-            self.dirty.balances.insert(p.account.clone());
-        }
-        Ok(())
     }
 
     /// A row's level, about to change.

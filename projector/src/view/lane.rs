@@ -1,58 +1,72 @@
 //! Running totals by effective time at a cost that does not grow with what was recorded later.
 //!
-//! **Shape**: movements of one item at one place are dealt into lanes, as in patience sorting: each goes to the lane
-//! whose last movement has the latest effective time that is not after its own, or begins a new one. A lane keeps its
-//! own running totals.
-//! **Correctness**: within a lane, order of position = order of effective time. So a lane's total as of any effective
-//! time, as of any position, or both, is that of one of its movements, found by one index look-up; the place's total is
-//! the sum over its lanes. A late movement writes one row, whatever came after it. Facts that come in order need one
-//! lane; beyond [`LANES_MAX`] the rest goes to [`UNORDERED`], which a read sums up.
+//! **Shape**: changes of one thing (movements of an item at a place, postings to an account in a currency) are dealt into
+//! lanes, as in patience sorting: each goes to the lane whose last change has the latest effective time that is not after
+//! its own, or begins a new one. A lane keeps its own running totals, `N` of them.
+//! **Correctness**: within a lane, order of position = order of effective time. So a lane's totals as of any effective
+//! time, as of any position, or both, are those of one of its changes, found by one or two index look-ups; the thing's
+//! totals are the sum over its lanes. A late change writes one row, whatever came after it. Facts that come in order need
+//! one lane; beyond [`LANES_MAX`] the rest goes to [`UNORDERED`], which a read sums up.
 
-/// Lanes of one item at one place: facts recorded late in 31 interleaved orders.
+/// Lanes of one thing: facts recorded late in 31 interleaved orders.
 pub const LANES_MAX: usize = 32;
-/// The lane of movements that fit no lane; their lane totals are their own.
+/// The lane of changes that fit no lane; their lane totals are their own.
 pub const UNORDERED: i16 = -1;
+/// The lane of what closes a fiscal year, so that an income statement can leave it out; their lane totals are their own.
+pub const CLOSING: i16 = -2;
 
-/// The last movement of a lane, in units.
+/// The last change of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lane {
+pub struct Lane<const N: usize> {
     /// Its effective time.
     pub effective_at: i64,
-    /// Σ quantity of the lane.
-    pub on_hand: i64,
-    /// Σ value of the lane.
-    pub value: i64,
+    /// Sums over the lane, in units.
+    pub totals: [i64; N],
 }
 
-/// Deals a movement into its lane: the lane's number and its totals afterwards. `None` on overflow.
-pub(super) fn deal(lanes: &mut Vec<Lane>, effective_at: i64, quantity: i64, value: i64) -> Option<(i16, i64, i64)> {
+/// Sums of two rows of totals; `None` on overflow.
+pub(super) fn plus<const N: usize>(totals: [i64; N], change: [i64; N]) -> Option<[i64; N]> {
+    let mut sums = totals;
+    for (sum, part) in sums.iter_mut().zip(change) {
+        *sum = sum.checked_add(part)?;
+    }
+    Some(sums)
+}
+
+/// Deals a change into its lane: the lane's number and its totals afterwards. `None` on overflow.
+pub(super) fn deal<const N: usize>(lanes: &mut Vec<Lane<N>>, effective_at: i64, change: [i64; N]) -> Option<(i16, [i64; N])> {
     let fits = lanes.iter().enumerate().filter(|(_, l)| l.effective_at <= effective_at);
     let at = match fits.max_by_key(|(at, l)| (l.effective_at, std::cmp::Reverse(*at))).map(|(at, _)| at) {
         Some(at) => at,
         None if lanes.len() < LANES_MAX => {
-            lanes.push(Lane { effective_at, on_hand: 0, value: 0 });
+            lanes.push(Lane { effective_at, totals: [0; N] });
             lanes.len() - 1
         }
-        None => return Some((UNORDERED, quantity, value)),
+        None => return Some((UNORDERED, change)),
     };
     let lane = lanes.get_mut(at)?;
     lane.effective_at = effective_at;
-    lane.on_hand = lane.on_hand.checked_add(quantity)?;
-    lane.value = lane.value.checked_add(value)?;
-    Some((i16::try_from(at).ok()?, lane.on_hand, lane.value))
+    lane.totals = plus(lane.totals, change)?;
+    Some((i16::try_from(at).ok()?, lane.totals))
 }
 
 /// Lanes as the table holds them.
-pub(super) fn to_text(lanes: &[Lane]) -> String {
-    let shown: Vec<String> = lanes.iter().map(|l| format!("{}:{}:{}", l.effective_at, l.on_hand, l.value)).collect();
-    shown.join(",")
+pub(super) fn to_text<const N: usize>(lanes: &[Lane<N>]) -> String {
+    let shown = |l: &Lane<N>| {
+        let totals = l.totals.iter().map(|n| format!(":{n}"));
+        std::iter::once(l.effective_at.to_string()).chain(totals).collect::<String>()
+    };
+    lanes.iter().map(shown).collect::<Vec<_>>().join(",")
 }
 
 /// The inverse of [`to_text`]; `None` for a text that is none.
-pub(super) fn from_text(text: &str) -> Option<Vec<Lane>> {
+pub(super) fn from_text<const N: usize>(text: &str) -> Option<Vec<Lane<N>>> {
     let lane = |part: &str| {
         let mut numbers = part.split(':').map(|n| n.parse().ok());
-        let lane = Lane { effective_at: numbers.next()??, on_hand: numbers.next()??, value: numbers.next()?? };
+        let mut lane = Lane { effective_at: numbers.next()??, totals: [0; N] };
+        for total in &mut lane.totals {
+            *total = numbers.next()??;
+        }
         numbers.next().is_none().then_some(lane)
     };
     text.split(',').filter(|part| !part.is_empty()).map(lane).collect()
@@ -68,14 +82,25 @@ mod tests {
     fn facts_in_order_need_one_lane_and_a_late_one_another() {
         let mut lanes = Vec::new();
         for at in [1, 2, 2, 5] {
-            assert_eq!(deal(&mut lanes, at, 1, 10).unwrap().0, 0);
+            assert_eq!(deal(&mut lanes, at, [1, 10]).unwrap().0, 0);
         }
-        assert_eq!(deal(&mut lanes, 3, 7, 70), Some((1, 7, 70)));
-        assert_eq!(deal(&mut lanes, 4, 1, 10), Some((1, 8, 80)));
-        assert_eq!(deal(&mut lanes, 6, 1, 10), Some((0, 5, 50)));
+        assert_eq!(deal(&mut lanes, 3, [7, 70]), Some((1, [7, 70])));
+        assert_eq!(deal(&mut lanes, 4, [1, 10]), Some((1, [8, 80])));
+        assert_eq!(deal(&mut lanes, 6, [1, 10]), Some((0, [5, 50])));
+        assert_eq!(to_text(&lanes), "6:5:50,4:8:80");
         assert_eq!(from_text(&to_text(&lanes)), Some(lanes));
-        assert_eq!(from_text(""), Some(Vec::new()));
-        assert_eq!(from_text("1:2"), None);
+        assert_eq!(from_text::<2>(""), Some(Vec::new()));
+        assert_eq!(from_text::<2>("1:2"), None);
+        assert_eq!(from_text::<4>("1:2:3"), None);
+        assert_eq!(from_text::<2>("1:2:3:4"), None);
+        assert_eq!(from_text::<4>("9:-1:2:3:4"), Some(vec![Lane { effective_at: 9, totals: [-1, 2, 3, 4] }]));
+    }
+
+    #[test]
+    fn a_total_that_leaves_the_range_is_refused() {
+        let mut lanes = Vec::new();
+        assert!(deal(&mut lanes, 1, [i64::MAX, 0]).is_some());
+        assert_eq!(deal(&mut lanes, 1, [1, 0]), None);
     }
 
     proptest! {
@@ -84,7 +109,7 @@ mod tests {
             let mut lanes = Vec::new();
             let mut rows: Vec<(i64, i16, i64)> = Vec::new();
             for (at, quantity) in &moves {
-                let (lane, total, _) = deal(&mut lanes, *at, *quantity, 0).unwrap();
+                let (lane, [total]) = deal(&mut lanes, *at, [*quantity]).unwrap();
                 rows.push((*at, lane, total));
             }
             for asked in 0..50 {

@@ -1,21 +1,28 @@
 //! Rows from the database: those a batch needs, by full key, or all of a tenant.
 
-use std::collections::HashSet;
+mod money;
 
+use std::collections::{HashMap, HashSet};
+
+use futures::TryStreamExt;
 use ledger_core::domain::event::Recorded;
-use ledger_core::domain::id::{LocationCode, ReservationId, Sku, TenantId};
+use ledger_core::domain::id::{EntryId, LocationCode, Position, ReservationId, Sku, TenantId};
 use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::domain::time::Timestamp;
 use ledger_core::view::document::{Document, DocumentStatus, Kind};
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{PgConnection, Row};
 
+use super::appended::Digests;
 use super::card::Card;
 use super::document::DocumentRow;
+use super::entry::PendingRow;
 use super::fold::Wanted;
-use super::row::{Account, Balance, Item, Level, Location, Lot, Reservation, Serial, Status};
+use super::row::{Account, Item, Level, Location, Lot, Reservation, Serial, Status};
 use super::{Dirty, Tables, lane};
 use crate::Error;
+
+pub use money::postings_between;
 
 fn bad(what: impl std::fmt::Display) -> Error {
     Error::Row(what.to_string())
@@ -55,10 +62,14 @@ impl Tables {
             self.load_documents(db, tenant, &known.documents).await?;
             self.load_skus(db, tenant, &known.skus).await?;
             self.load_accounts(db, tenant, known.accounts.iter().map(|c| c.as_str().to_owned()).collect()).await?;
+            self.load_entries(db, tenant, &known.entries).await?;
+            self.load_definitions(db, tenant, &known.definitions).await?;
             self.known.skus.extend(known.skus);
             self.known.accounts.extend(known.accounts);
             self.known.documents.extend(known.documents);
             self.known.reservations.extend(known.reservations);
+            self.known.entries.extend(known.entries);
+            self.known.definitions.extend(known.definitions);
         }
         Ok(())
     }
@@ -142,14 +153,7 @@ impl Tables {
         for row in accounts.bind(tenant.0).bind(&keys).fetch_all(&mut *db).await? {
             self.take_account(&row)?;
         }
-        let balances = sqlx::query(
-            "SELECT b.account, b.position, b.money, b.debits::text, b.credits::text FROM unnest($2::text[]) AS k (account) \
-             JOIN view_account_balance b ON b.tenant_id = $1 AND b.account = k.account",
-        );
-        for row in balances.bind(tenant.0).bind(&keys).fetch_all(&mut *db).await? {
-            self.take_balance(&row)?;
-        }
-        Ok(())
+        self.load_balances(db, tenant, &keys).await
     }
 
     async fn load_reservations(
@@ -257,17 +261,6 @@ impl Tables {
         Ok(())
     }
 
-    fn take_balance(&mut self, row: &PgRow) -> Result<(), Error> {
-        let balance = Balance {
-            position: row.try_get(1)?,
-            money: small(row.try_get(2)?)?,
-            debits: parse(row.try_get(3)?)?,
-            credits: parse(row.try_get(4)?)?,
-        };
-        self.balances.insert(parse(row.try_get(0)?)?, balance);
-        Ok(())
-    }
-
     fn take_reservation(&mut self, row: &PgRow) -> Result<(), Error> {
         let status: &str = row.try_get(3)?;
         let reservation = Reservation {
@@ -310,11 +303,39 @@ fn card_from(row: &PgRow) -> Result<Card, Error> {
     })
 }
 
-/// Every view row of a tenant, as of one position, which comes with it. For `verify`.
+const CARDS: &str = "SELECT sku, location, position, line, type, scale, money, effective_at, recorded_at, quantity, value, \
+                     on_hand_after, value_after, reference, reason, lane, lane_on_hand, lane_value, status, lot \
+                     FROM view_stock_card WHERE tenant_id = $1 AND position BETWEEN $2 AND $3";
+
+/// A tenant's movements of some positions, as stored.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn load_all(pool: &PgPool, tenant: TenantId) -> Result<(i64, Tables), Error> {
+pub async fn cards_between(pool: &PgPool, tenant: TenantId, (first, last): (Position, Position)) -> Result<Vec<Card>, Error> {
+    let rows = sqlx::query(CARDS).bind(tenant.0).bind(first).bind(last).fetch_all(pool).await?;
+    rows.iter().map(card_from).collect()
+}
+
+/// A tenant's views as stored, as of one position.
+#[derive(Debug)]
+pub struct Stored {
+    /// The cursor they stand at.
+    pub position: Position,
+    /// All rows but those of the three fields below.
+    pub tables: Tables,
+    /// The rows of `view_pending`, by entry and line.
+    pub pending: HashMap<(EntryId, i32), PendingRow>,
+    /// Of the rows of `view_stock_card`.
+    pub cards: Digests,
+    /// Of the rows of `view_posting`.
+    pub postings: Digests,
+}
+
+/// Every view row of a tenant, as of one position. For `verify`.
+///
+/// # Errors
+/// [`Error`].
+pub async fn load_all(pool: &PgPool, tenant: TenantId) -> Result<Stored, Error> {
     let mut tx = pool.begin().await?;
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
@@ -323,69 +344,65 @@ pub async fn load_all(pool: &PgPool, tenant: TenantId) -> Result<(i64, Tables), 
         .fetch_optional(&mut *tx)
         .await?;
     let mut tables = Tables::default();
-    let t = tenant.0;
-    let all = |sql| sqlx::query(sql).bind(t);
-    for row in all("SELECT sku, stream_version, position, definition::text FROM view_item WHERE tenant_id = $1")
-        .fetch_all(&mut *tx)
-        .await?
-    {
-        tables.take_item(&row)?;
-    }
-    let levels = "SELECT sku, location, position, on_hand, reserved, value, scale, money, allocated, waiting, unsellable, incoming, \
-                  safety, pool, lanes FROM view_stock_level WHERE tenant_id = $1";
-    for row in all(levels).fetch_all(&mut *tx).await? {
-        tables.take_level(&row)?;
-    }
-    for row in all("SELECT sku, expires_at, reservation_id, line FROM view_hold WHERE tenant_id = $1").fetch_all(&mut *tx).await?
-    {
-        tables.take_hold(&row)?;
-    }
-    for row in all("SELECT code, stream_version, position, definition::text FROM view_location WHERE tenant_id = $1")
-        .fetch_all(&mut *tx)
-        .await?
-    {
-        tables.take_location(&row)?;
-    }
-    for row in
-        all("SELECT code, stream_version, position, definition::text, holds_inventory FROM view_account WHERE tenant_id = $1")
-            .fetch_all(&mut *tx)
-            .await?
-    {
-        tables.take_account(&row)?;
-    }
-    for row in all("SELECT account, position, money, debits::text, credits::text FROM view_account_balance WHERE tenant_id = $1")
-        .fetch_all(&mut *tx)
-        .await?
-    {
-        tables.take_balance(&row)?;
-    }
-    let reservations = "SELECT reservation_id, stream_version, position, status, owner, expires_at, opened_at, lines::text, priority \
-                        FROM view_reservation WHERE tenant_id = $1";
-    for row in all(reservations).fetch_all(&mut *tx).await? {
-        tables.take_reservation(&row)?;
-    }
-    for row in
-        all("SELECT sku, location, lot, status, on_hand FROM view_stock_cell WHERE tenant_id = $1").fetch_all(&mut *tx).await?
-    {
-        tables.take_cell(&row)?;
-    }
-    for row in all("SELECT sku, lot, expires_at, position FROM view_lot WHERE tenant_id = $1").fetch_all(&mut *tx).await? {
-        tables.take_lot(&row)?;
-    }
-    for row in all("SELECT sku, serial, location, status FROM view_serial WHERE tenant_id = $1").fetch_all(&mut *tx).await? {
-        tables.take_serial(&row)?;
-    }
-    let documents =
-        "SELECT kind, document_id, stream_version, position, status, body::text FROM view_document WHERE tenant_id = $1";
-    for row in all(documents).fetch_all(&mut *tx).await? {
-        tables.take_document(&row)?;
-    }
-    let cards = "SELECT sku, location, position, line, type, scale, money, effective_at, recorded_at, quantity, value, on_hand_after, \
-                 value_after, reference, reason, lane, lane_on_hand, lane_value, status, lot FROM view_stock_card WHERE tenant_id = $1 ORDER BY position, line";
-    for row in all(cards).fetch_all(&mut *tx).await? {
-        tables.cards.push(card_from(&row)?);
-    }
+    tables.load_stock(&mut tx, tenant).await?;
+    tables.load_money(&mut tx, tenant).await?;
+    let pending = money::pending(&mut tx, tenant).await?;
+    let postings = money::digest_postings(&mut tx, tenant).await?;
+    let cards = digest_cards(&mut tx, tenant).await?;
     tx.rollback().await?;
     tables.dirty = Dirty::default();
-    Ok((position.unwrap_or(0), tables))
+    Ok(Stored { position: position.unwrap_or(0), tables, pending, cards, postings })
+}
+
+async fn digest_cards(db: &mut PgConnection, tenant: TenantId) -> Result<Digests, Error> {
+    let mut digests = Digests::default();
+    let mut rows = sqlx::query(CARDS).bind(tenant.0).bind(Position::MIN).bind(Position::MAX).fetch(db);
+    while let Some(row) = rows.try_next().await? {
+        digests.add(&card_from(&row)?);
+    }
+    Ok(digests)
+}
+
+impl Tables {
+    /// Every row about stock but the cards.
+    async fn load_stock(&mut self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
+        let all = |sql| sqlx::query(sql).bind(tenant.0);
+        let items = "SELECT sku, stream_version, position, definition::text FROM view_item WHERE tenant_id = $1";
+        for row in all(items).fetch_all(&mut *db).await? {
+            self.take_item(&row)?;
+        }
+        let levels = "SELECT sku, location, position, on_hand, reserved, value, scale, money, allocated, waiting, unsellable, \
+                      incoming, safety, pool, lanes FROM view_stock_level WHERE tenant_id = $1";
+        for row in all(levels).fetch_all(&mut *db).await? {
+            self.take_level(&row)?;
+        }
+        let holds = "SELECT sku, expires_at, reservation_id, line FROM view_hold WHERE tenant_id = $1";
+        for row in all(holds).fetch_all(&mut *db).await? {
+            self.take_hold(&row)?;
+        }
+        self.load_locations(db, tenant).await?;
+        let reservations = "SELECT reservation_id, stream_version, position, status, owner, expires_at, opened_at, lines::text, \
+                            priority FROM view_reservation WHERE tenant_id = $1";
+        for row in all(reservations).fetch_all(&mut *db).await? {
+            self.take_reservation(&row)?;
+        }
+        let cells = "SELECT sku, location, lot, status, on_hand FROM view_stock_cell WHERE tenant_id = $1";
+        for row in all(cells).fetch_all(&mut *db).await? {
+            self.take_cell(&row)?;
+        }
+        let lots = "SELECT sku, lot, expires_at, position FROM view_lot WHERE tenant_id = $1";
+        for row in all(lots).fetch_all(&mut *db).await? {
+            self.take_lot(&row)?;
+        }
+        let serials = "SELECT sku, serial, location, status FROM view_serial WHERE tenant_id = $1";
+        for row in all(serials).fetch_all(&mut *db).await? {
+            self.take_serial(&row)?;
+        }
+        let documents =
+            "SELECT kind, document_id, stream_version, position, status, body::text FROM view_document WHERE tenant_id = $1";
+        for row in all(documents).fetch_all(&mut *db).await? {
+            self.take_document(&row)?;
+        }
+        Ok(())
+    }
 }

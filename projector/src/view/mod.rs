@@ -5,27 +5,38 @@
 //! **Correctness**: a row is a function of the events up to its position. Before folding, every row an event may touch is
 //! loaded or known to be absent ([`Tables::wanted`]).
 
+mod appended;
 mod card;
+mod definition;
 mod document;
+mod entry;
 mod fold;
 mod lane;
 mod load;
+mod posting;
 mod row;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use ledger_core::domain::id::{AccountCode, LocationCode, LotCode, ReservationId, Serial as SerialCode, Sku};
+use ledger_core::domain::id::{
+    AccountCode, CurrencyCode, EntryId, LocationCode, LotCode, ReservationId, Serial as SerialCode, Sku,
+};
 use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::domain::time::Timestamp;
 use ledger_core::view::document::{DocumentStatus, Kind};
-use ledger_core::view::{AccountView, Cached, StockAtLocation, StockView};
+use ledger_core::view::entry::EntryStatus;
+use ledger_core::view::{AccountView, Cached, CurrencyBalance, StockAtLocation, StockView};
 
+pub use appended::{Appended, Digest, Digests, RUN, positions_of, run_of};
 pub use card::Card;
+pub use definition::{DefinitionKey, DefinitionKind, DefinitionRow};
 pub use document::DocumentRow;
-pub use lane::{LANES_MAX, Lane, UNORDERED};
-pub use load::load_all;
-pub use row::{Account, Balance, Item, Level, Location, Lot, Reservation, Serial, Status};
+pub use entry::{EntryRow, PendingRow};
+pub use lane::{CLOSING, LANES_MAX, Lane, UNORDERED};
+pub use load::{Stored, cards_between, load_all, postings_between};
+pub use posting::{Balance, PostingRow, Sides};
+pub use row::{Account, Item, Level, Location, Lot, Reservation, Serial, Status};
 
 /// Rows of one tenant: all of them when folded from nothing, those touched lately in the steady state.
 #[derive(Debug, Default)]
@@ -48,12 +59,20 @@ pub struct Tables {
     pub locations: HashMap<LocationCode, Location>,
     /// By code.
     pub accounts: HashMap<AccountCode, Account>,
-    /// By account.
-    pub balances: HashMap<AccountCode, Balance>,
+    /// By account, then currency; the base currency has no code.
+    pub balances: HashMap<AccountCode, BTreeMap<CurrencyCode, Balance>>,
+    /// By id; those that are not pending are forgotten by the steady state once written.
+    pub entries: HashMap<EntryId, EntryRow>,
+    /// By kind and code; forgotten by the steady state once written.
+    pub definitions: HashMap<DefinitionKey, DefinitionRow>,
     /// By id; closed ones are forgotten by the steady state once written.
     pub reservations: HashMap<ReservationId, Reservation>,
     /// Movements since the last write.
     pub cards: Vec<Card>,
+    /// Postings since the last write.
+    pub postings: Vec<PostingRow>,
+    /// Of accounts changed since the last write: the instant at which the first of their pending entries lapses.
+    expiries: HashMap<AccountCode, Timestamp>,
     /// Rows changed since the last write.
     pub dirty: Dirty,
     known: Known,
@@ -67,7 +86,9 @@ pub struct Dirty {
     pub levels: HashSet<(Sku, LocationCode)>,
     pub locations: HashSet<LocationCode>,
     pub accounts: HashSet<AccountCode>,
-    pub balances: HashSet<AccountCode>,
+    pub balances: HashSet<(AccountCode, CurrencyCode)>,
+    pub entries: HashSet<EntryId>,
+    pub definitions: HashSet<DefinitionKey>,
     pub reservations: HashSet<ReservationId>,
     pub cells: HashSet<(Sku, CellKey)>,
     pub documents: HashSet<(Kind, String)>,
@@ -85,6 +106,8 @@ struct Known {
     documents: HashSet<(Kind, String)>,
     accounts: HashSet<AccountCode>,
     reservations: HashSet<ReservationId>,
+    entries: HashSet<EntryId>,
+    definitions: HashSet<DefinitionKey>,
 }
 
 /// Rows kept in memory between batches per tenant; beyond that all of them go and are loaded again as needed.
@@ -105,8 +128,18 @@ impl Tables {
                 self.known.documents.remove(key);
             }
         }
+        for id in &self.dirty.entries {
+            if self.entries.get(id).is_some_and(|e| e.status != EntryStatus::Pending) {
+                self.entries.remove(id);
+                self.known.entries.remove(id);
+            }
+        }
         self.dirty = Dirty::default();
+        self.definitions.clear();
+        self.known.definitions.clear();
+        self.expiries.clear();
         self.cards.clear();
+        self.postings.clear();
         self.lots.clear();
         self.serials.clear();
         if self.rows() > ROWS_KEPT_MAX {
@@ -116,9 +149,14 @@ impl Tables {
 
     /// Rows in memory, about: an item counts for its levels and holds too, a reservation for its lines.
     pub(crate) fn rows(&self) -> usize {
-        let keys = self.known.skus.len() + self.known.documents.len() + self.known.accounts.len() + self.known.reservations.len();
+        let Known { skus, documents, accounts, reservations, entries, definitions, all_locations: _ } = &self.known;
+        let keys = skus.len() + documents.len() + accounts.len() + reservations.len() + entries.len() + definitions.len();
         let cells: usize = self.cells.values().map(BTreeMap::len).sum();
+        let balances: usize = self.balances.values().map(BTreeMap::len).sum();
+        let postings: usize = self.entries.values().map(|e| 1 + e.body.held.len() + e.body.pending.len()).sum();
         keys + cells
+            + balances
+            + postings
             + self.locations.len()
             + self.documents.len()
             + self.items.len()
@@ -165,20 +203,33 @@ impl Tables {
         Some(Cached { as_of, position: position.max(item.position), next_expiry, body })
     }
 
-    /// What a read of an account answers.
+    /// What a read of an account answers. It is stale from the first instant on at which a pending entry lapses, so a body
+    /// that is served holds nothing that has lapsed.
     #[must_use]
     pub fn account(&self, code: &AccountCode, as_of: i64) -> Option<Cached<AccountView>> {
         let account = self.accounts.get(code)?;
-        let balance = self.balances.get(code)?;
+        let rows = self.balances.get(code)?;
+        let position = rows.values().map(|b| b.position).max()?;
+        let balances = rows.iter().map(|(currency, b)| currency_balance(currency, b)).collect();
+        let definition = &account.definition;
         let body = AccountView {
             code: code.clone(),
             stream_version: account.stream_version,
-            position: balance.position,
-            money: balance.money,
-            debits: balance.debits.to_string(),
-            credits: balance.credits.to_string(),
+            position,
+            money: rows.values().next_back().map_or(0, |b| b.money),
+            normal_debit: definition.account_type.is_debit_normal(),
+            minimum: definition.minimum.map(|n| n.to_string()),
+            maximum: definition.maximum.map(|n| n.to_string()),
+            balances,
         };
-        Some(Cached { as_of, position: balance.position, next_expiry: None, body })
+        let next_expiry = self.expiries.get(code).map(|at| at.0);
+        Some(Cached { as_of, position: position.max(account.position), next_expiry, body })
+    }
+
+    /// Accounts whose answer may have changed since the last write.
+    #[must_use]
+    pub fn changed_accounts(&self) -> HashSet<&AccountCode> {
+        self.dirty.balances.iter().map(|(code, _)| code).chain(&self.dirty.accounts).collect()
     }
 
     /// Items whose answer may have changed since the last write.
@@ -190,6 +241,23 @@ impl Tables {
             skus.extend(self.reservations.get(id).into_iter().flat_map(|r| &r.lines).map(|l| l.sku.clone()));
         }
         skus
+    }
+}
+
+fn currency_balance(currency: &CurrencyCode, b: &Balance) -> CurrencyBalance {
+    let [debits, credits, currency_debits, currency_credits] = b.posted;
+    let [pending_debits, pending_credits, currency_pending_debits, currency_pending_credits] = b.pending;
+    CurrencyBalance {
+        currency: currency.to_string(),
+        scale: b.scale,
+        debits,
+        credits,
+        currency_debits,
+        currency_credits,
+        pending_debits,
+        pending_credits,
+        currency_pending_debits,
+        currency_pending_credits,
     }
 }
 

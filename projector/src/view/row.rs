@@ -71,7 +71,7 @@ pub struct Level {
     /// Topmost location of its cost pool; empty for the tenant's one pool.
     pub pool: String,
     /// Running totals by effective time.
-    pub lanes: Vec<Lane>,
+    pub lanes: Vec<Lane<2>>,
 }
 
 /// A row of `view_lot`.
@@ -90,19 +90,6 @@ pub struct Serial {
     pub location: LocationCode,
     /// What may be done with it.
     pub status: StockStatus,
-}
-
-/// A row of `view_account_balance`, in units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balance {
-    /// Newest event that posted to it.
-    pub position: Position,
-    /// Decimals of the amounts.
-    pub money: u8,
-    /// Σ debits.
-    pub debits: i128,
-    /// Σ credits.
-    pub credits: i128,
 }
 
 /// Where a reservation stands in its view. A lapsed one is still held here until it is recorded as expired.

@@ -1,5 +1,7 @@
 //! Changed rows into the database: one statement per view, whole columns at once.
 
+mod money;
+
 use ledger_core::domain::id::{Sku, TenantId};
 use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::view::document::Document;
@@ -25,7 +27,11 @@ impl Tables {
         self.write_cells(db, tenant).await?;
         self.write_lots(db, tenant).await?;
         self.write_serials(db, tenant).await?;
-        self.write_documents(db, tenant).await
+        self.write_documents(db, tenant).await?;
+        self.write_postings(db, tenant).await?;
+        self.write_entries(db, tenant).await?;
+        self.write_pending(db, tenant).await?;
+        self.write_definitions(db, tenant).await
     }
 
     async fn write_catalogue(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
@@ -155,29 +161,6 @@ impl Tables {
         .bind(rows.iter().map(|r| r.lane_value).collect::<Vec<_>>())
         .bind(rows.iter().map(|r| number(r.status)).collect::<Vec<_>>())
         .bind(rows.iter().map(|r| r.lot.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
-        .execute(db)
-        .await?;
-        Ok(())
-    }
-
-    async fn write_balances(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
-        let rows: Vec<_> = self.dirty.balances.iter().filter_map(|k| self.balances.get_key_value(k)).collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(
-            "INSERT INTO view_account_balance (tenant_id, account, position, money, debits, credits) \
-             SELECT $1, k.account, k.position, k.money, k.debits::numeric, k.credits::numeric \
-             FROM unnest($2::text[], $3::bigint[], $4::smallint[], $5::text[], $6::text[]) AS k (account, position, money, debits, credits) \
-             ON CONFLICT (tenant_id, account) DO UPDATE SET position = excluded.position, money = excluded.money, \
-             debits = excluded.debits, credits = excluded.credits",
-        )
-        .bind(tenant.0)
-        .bind(rows.iter().map(|(code, _)| code.as_str()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, b)| b.position).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, b)| i16::from(b.money)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, b)| b.debits.to_string()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, b)| b.credits.to_string()).collect::<Vec<_>>())
         .execute(db)
         .await?;
         Ok(())
