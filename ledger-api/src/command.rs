@@ -11,6 +11,7 @@ pub(crate) mod catalogue;
 pub(crate) mod count;
 pub(crate) mod element;
 pub(crate) mod journal;
+pub(crate) mod period;
 pub(crate) mod reservation;
 mod result;
 pub(crate) mod stock;
@@ -19,15 +20,19 @@ pub(crate) mod transfer;
 pub(crate) mod verb;
 
 use axum::response::Response;
-use ledger_core::domain::command::{Action, Command};
+use std::sync::Arc;
+
+use ledger_core::domain::command::{Action, Command, Context};
 use ledger_core::domain::id::{
-    AccountCode, CountId, EntryId, ExpectationId, LocationCode, PostingClass, ReservationId, Sku, TransferId,
+    AccountCode, AccountSetCode, CommandId, CountId, DimensionCode, EntryId, ExpectationId, LocationCode, PostingClass,
+    ReservationId, Sku, TaxCode, TransferId,
 };
+use ledger_core::domain::period::Month;
 use uuid::Uuid;
 
 use crate::problem::{Fault, Problem};
 use crate::state::Api;
-use answer::Form;
+use answer::{Form, Manner};
 pub(crate) use body::{Body, BodyOrNone, read_body};
 pub(crate) use caller::Caller;
 use verb::Verb;
@@ -39,9 +44,19 @@ async fn submit<V: Verb>(api: &Api, caller: Caller, mut verb: V) -> Result<Respo
 }
 
 async fn submit_steps(api: &Api, caller: Caller, steps: Vec<Action>, form: Form) -> Result<Response, Problem> {
-    let command = Command::new(caller.id, caller.context, steps, Uuid::now_v7());
+    let dry_run = caller.dry_run;
+    let command = command(caller.id, caller.context, steps, dry_run);
     let answer = api.pipeline.submit(caller.tenant, command).await?;
-    answer::respond(answer, form)
+    answer::respond(answer, Manner { form, dry_run })
+}
+
+fn command(id: CommandId, context: Arc<Context>, steps: Vec<Action>, dry_run: bool) -> Command {
+    Command { dry_run, ..Command::new(id, context, steps, Uuid::now_v7()) }
+}
+
+/// An identity that no caller has: a dry run is not remembered, so it takes nobody's key.
+fn nobodys_id() -> CommandId {
+    CommandId(Uuid::now_v7().into_bytes())
 }
 
 /// A code that a path may fill.
@@ -59,7 +74,24 @@ macro_rules! names {
     };
 }
 
-names! { Sku LocationCode AccountCode PostingClass ReservationId EntryId ExpectationId TransferId CountId }
+names! {
+    Sku LocationCode AccountCode PostingClass ReservationId EntryId ExpectationId TransferId CountId AccountSetCode
+    DimensionCode TaxCode
+}
+
+impl Name for Month {
+    /// January of year 0 is before every period there is.
+    fn is_unset(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A fiscal year.
+impl Name for i32 {
+    fn is_unset(&self) -> bool {
+        *self == 0
+    }
+}
 
 /// Puts the name from the path into the body's field; a body that names another thing is refused.
 fn fill<T: Name>(field: &mut T, path: T) -> Result<(), Problem> {

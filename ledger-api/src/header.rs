@@ -12,6 +12,8 @@ use crate::problem::{Fault, Problem};
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// `true` on the answer of a command that was answered before.
 pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Asks for a command's answer without the command; `true` on such an answer.
+pub(crate) const DRY_RUN: HeaderName = HeaderName::from_static("dry-run");
 /// The state an answer shows, or the position of a command's last event.
 pub(crate) const LEDGER_POSITION: HeaderName = HeaderName::from_static("ledger-position");
 /// The state a read must include.
@@ -25,7 +27,7 @@ pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 /// W3C Trace Context.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-fn invalid(name: &HeaderName, detail: &str) -> Problem {
+pub(crate) fn invalid(name: &HeaderName, detail: &str) -> Problem {
     Problem::new(Fault::HeaderInvalid, format!("{name}: {detail}")).with("header", name.as_str())
 }
 
@@ -40,16 +42,23 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
 }
 
 /// The command's identity from `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a quoted string, or
-/// the same characters bare.
-pub(crate) fn command_id(headers: &HeaderMap) -> Result<CommandId, Problem> {
+/// the same characters bare. `None` when it is absent.
+pub(crate) fn command_id(headers: &HeaderMap) -> Result<Option<CommandId>, Problem> {
     let key_invalid = || Problem::new(Fault::IdempotencyKeyInvalid, Fault::IdempotencyKeyInvalid.sentence());
-    let value = single(headers, &IDEMPOTENCY_KEY)
-        .map_err(|_| key_invalid())?
-        .ok_or_else(|| Problem::new(Fault::IdempotencyKeyMissing, Fault::IdempotencyKeyMissing.sentence()))?;
-    if !value.starts_with('"') {
-        return command_id_from(value).ok_or_else(key_invalid);
+    let Some(value) = single(headers, &IDEMPOTENCY_KEY).map_err(|_| key_invalid())? else { return Ok(None) };
+    let is_quoted = value.starts_with('"');
+    let id = if is_quoted { unquote(value).and_then(|key| command_id_from(&key)) } else { command_id_from(value) };
+    id.map(Some).ok_or_else(key_invalid)
+}
+
+/// Whether a dry run is asked for; `None` when the header is absent.
+pub(crate) fn dry_run(headers: &HeaderMap) -> Result<Option<bool>, Problem> {
+    match single(headers, &DRY_RUN)? {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(invalid(&DRY_RUN, "must be true or false")),
     }
-    unquote(value).and_then(|key| command_id_from(&key)).ok_or_else(key_invalid)
 }
 
 /// The identity a key stands for; `None` when the text is no key.
@@ -190,14 +199,14 @@ mod tests {
     #[test]
     fn a_key_is_the_same_quoted_and_bare() {
         let id = |value: &str| command_id(&headers(&[(IDEMPOTENCY_KEY, value)]));
-        assert_eq!(id("abc").unwrap(), CommandId::from_key("abc"));
-        assert_eq!(id("\"abc\"").unwrap(), CommandId::from_key("abc"));
-        assert_eq!(id(r#""a\"b""#).unwrap(), CommandId::from_key("a\"b"));
+        assert_eq!(id("abc").unwrap(), Some(CommandId::from_key("abc")));
+        assert_eq!(id("\"abc\"").unwrap(), Some(CommandId::from_key("abc")));
+        assert_eq!(id(r#""a\"b""#).unwrap(), Some(CommandId::from_key("a\"b")));
         assert!(id(&"k".repeat(255)).is_ok());
         for bad in ["", "\"\"", "\"", "\"abc", "\"a\"b\"", r#""a\x""#, &"k".repeat(256)] {
             assert_eq!(id(bad).unwrap_err().code(), "idempotency_key_invalid", "{bad}");
         }
-        assert_eq!(command_id(&HeaderMap::new()).unwrap_err().code(), "idempotency_key_missing");
+        assert_eq!(command_id(&HeaderMap::new()).unwrap(), None);
         let mut twice = headers(&[(IDEMPOTENCY_KEY, "a")]);
         twice.append(IDEMPOTENCY_KEY, HeaderValue::from_static("b"));
         assert_eq!(command_id(&twice).unwrap_err().code(), "idempotency_key_invalid");

@@ -68,6 +68,18 @@ pub(crate) const LOOKUP_SKUS_MAX: usize = 1_000;
 pub(crate) const LEVELS_MAX: usize = 50_000;
 /// Rows of a report.
 pub(crate) const REPORT_ROWS_MAX: usize = 50_000;
+/// Accounts of one page of the general ledger: each is a few statements.
+pub(crate) const LEDGER_PAGE_ACCOUNTS_MAX: usize = 100;
+/// Accounts whose balances the general ledger reads at once.
+pub(crate) const LEDGER_ACCOUNTS_AT_ONCE: i64 = 500;
+/// Journal entries looked at for one filtered page.
+pub(crate) const ENTRIES_SCANNED_MAX: i64 = 10_000;
+/// Buckets of open items by age, what is not due left out.
+pub(crate) const AGE_BUCKETS_MAX: usize = 12;
+/// Days overdue at which a bucket may end: ten years.
+pub(crate) const AGE_DAYS_MAX: u32 = 3_660;
+/// Tenants whose first event is remembered: 100 bytes each.
+pub(crate) const TENANTS_REMEMBERED_MAX: usize = 100_000;
 /// Events looked at for one filtered page; the answer says how far it came.
 pub(crate) const EVENTS_SCANNED_MAX: i64 = 10_000;
 /// Bytes of a cursor as text.

@@ -20,21 +20,25 @@ use crate::query::Page;
 use crate::query::card::CardLine;
 use crate::query::catalogue::{AccountBody, ItemBody, LocationBody};
 use crate::query::document::{CountBody, ExpectationBody, TransferBody};
+use crate::query::entry::EntryBody;
 use crate::query::reservation::ReservationBody;
+use crate::query::{definition, period, report};
 use crate::state::Api;
 pub(crate) use answers::{
-    BatchAnswers, CommandAnswers, EventsAnswer, PageAnswer, ProbeProblems, PublicProblems, ReadAnswer, ReportAnswer, StreamAnswer,
+    BatchAnswers, CommandAnswers, EventsAnswer, LinkedAnswer, PageAnswer, PagedReportAnswer, ProbeProblems, PublicProblems,
+    ReadAnswer, ReportAnswer, StreamAnswer,
 };
 pub(crate) use bodies::{BatchBody, TransactionBody};
-pub(crate) use headers::{CommandHeaders, ReadHeaders, TraceHeaders};
+pub(crate) use headers::{BatchHeaders, CommandHeaders, ReadHeaders};
 pub(crate) use results::{
-    AccountResult, CostAddedResult, CountResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult,
-    MovedResult, PolicyResult, ReservationResult, RevaluedResult, ReversalResult, RuleResult, StatusChangedResult, StepResult,
-    TransferResult, TwoStepTransferResult,
+    AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult, DimensionResult,
+    EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult, PeriodResult, PolicyResult,
+    ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult, TaxCodeResult, TransferResult,
+    TwoStepTransferResult, YearResult,
 };
 
 /// Schemas of codes: never empty, no blank at an end, no two together, no control characters.
-const CODES: [&str; 13] = [
+const CODES: [&str; 19] = [
     "Sku",
     "LocationCode",
     "AccountCode",
@@ -48,11 +52,19 @@ const CODES: [&str; 13] = [
     "ExpectationId",
     "TransferId",
     "CountId",
+    "AccountSetCode",
+    "DimensionCode",
+    "DimensionValue",
+    "PartyCode",
+    "TaxCode",
+    "SeriesCode",
 ];
 /// See [`CODES`].
 const CODE_PATTERN: &str = r"^[^\s\x00-\x1f\x7f]+( [^\s\x00-\x1f\x7f]+)*$";
+/// A currency's code.
+const CURRENCY_PATTERN: &str = "^[A-Z]{3}$";
 /// Operations whose body may be left out.
-const BODY_OPTIONAL: [&str; 9] = [
+const BODY_OPTIONAL: [&str; 13] = [
     "/v1/stock/expectations/{id}/cancel",
     "/v1/stock/transfers/{id}/receive",
     "/v1/stock/transfers/{id}/cancel",
@@ -61,7 +73,11 @@ const BODY_OPTIONAL: [&str; 9] = [
     "/v1/reservations/{id}/confirm",
     "/v1/reservations/{id}/commit",
     "/v1/reservations/{id}/release",
+    "/v1/journal/entries/{id}/settle",
+    "/v1/journal/entries/{id}/void",
     "/v1/journal/entries/{id}/reverse",
+    "/v1/periods/{id}/close",
+    "/v1/years/{year}/close",
 ];
 
 /// The scheme's name in the document.
@@ -72,12 +88,13 @@ const SCHEME: &str = "api_key";
 #[openapi(
     info(title = "Ledger", description = include_str!("openapi/introduction.md")),
     tags(
-        (name = "Catalogue", description = "Items, locations, stock policies, accounts and posting rules"),
+        (name = "Catalogue", description = "Items, locations, stock policies, accounts, what groups them, and posting rules"),
         (name = "Stock", description = "Movements of goods and their value, transfers under way, counts; levels and cards"),
         (name = "Reservations", description = "Goods held for a while"),
-        (name = "Journal", description = "Entries by hand, balances"),
+        (name = "Journal", description = "Entries by hand, pending ones, revaluation of currencies, balances"),
+        (name = "Periods", description = "The calendar, the closing of periods and of fiscal years"),
         (name = "Many at once", description = "Transactions and batches"),
-        (name = "Reports", description = "Totals that must be zero"),
+        (name = "Reports", description = "For programs, spreadsheets and printers"),
         (name = "Log", description = "The events themselves"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
     ),
@@ -90,11 +107,21 @@ const SCHEME: &str = "api_key";
         crate::query::promise::Promise, crate::query::lot::LotBody, Page<crate::query::lot::LotBody>, crate::query::lot::SerialBody,
         TransferBody, CountBody, ExpectationBody,
         Page<TransferBody>, Page<CountBody>, Page<ExpectationBody>,
-        crate::query::account::BalanceBody, crate::query::report::TrialBalance, crate::query::report::Reconciliation,
+        crate::query::account::BalanceBody, crate::query::statement::Statement, crate::query::account_set::SetBalance,
+        crate::query::moment::Since, crate::query::moment::Until, EntryBody, Page<EntryBody>,
+        definition::AccountSetBody, definition::DimensionBody, definition::TaxCodeBody, definition::PostingRuleBody,
+        Page<definition::AccountSetBody>, Page<definition::DimensionBody>, Page<definition::TaxCodeBody>,
+        Page<definition::PostingRuleBody>,
+        period::CalendarBody, period::PeriodBody, Page<period::PeriodBody>, period::YearBody,
+        report::trial_balance::TrialBalance, report::trial_balance::Reconciliation, report::financial::BalanceSheet,
+        report::financial::IncomeStatement, report::general_ledger::GeneralLedger, report::aged::AgedItems,
+        report::vat::TaxReport, report::valuation::Valuation,
         crate::query::event::EventsPage, crate::query::event::EventSchema,
-        AccountResult, CostAddedResult, CountResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult,
-        MovedResult, PolicyResult, ReservationResult, RevaluedResult, ReversalResult, RuleResult, StatusChangedResult, StepResult,
-        TransferResult, TwoStepTransferResult, bodies::BatchBody, bodies::TransactionBody, bodies::TransactionStep
+        AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
+        DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
+        PeriodResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,
+        TaxCodeResult, TransferResult, TwoStepTransferResult, YearResult,
+        bodies::BatchBody, bodies::TransactionBody, bodies::TransactionStep
     ))
 )]
 struct Base;
@@ -113,10 +140,11 @@ pub(crate) fn complete(document: &mut OpenApi) {
         .build();
     let components = document.components.get_or_insert_with(Components::default);
     components.security_schemes.insert(SCHEME.into(), SecurityScheme::Http(scheme).into());
-    for code in CODES {
+    let patterns = CODES.map(|code| (code, CODE_PATTERN)).into_iter().chain([("CurrencyCode", CURRENCY_PATTERN)]);
+    for (code, pattern) in patterns {
         if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(code) {
             schema.min_length = Some(1);
-            schema.pattern = Some(CODE_PATTERN.into());
+            schema.pattern = Some(pattern.into());
         }
     }
     document.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);

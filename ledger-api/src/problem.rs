@@ -85,7 +85,8 @@ impl Problem {
         data.remove("code");
         // `status` means the HTTP status here.
         if let Some(status) = data.remove("status") {
-            data.insert("reservation_status".into(), status);
+            let whose = if data.contains_key("entry") { "entry_status" } else { "reservation_status" };
+            data.insert(whose.into(), status);
         }
         if let Some(step) = refusal.step {
             data.insert("step".into(), step.into());
@@ -206,7 +207,7 @@ impl From<store::Error> for Problem {
 mod tests {
     use std::collections::HashSet;
 
-    use ledger_core::domain::id::{ReservationId, Text};
+    use ledger_core::domain::id::{EntryId, ReservationId, Text};
 
     use super::*;
 
@@ -252,9 +253,32 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_has_a_status_of_its_own() {
+        let entry = EntryId::parse("e-1").unwrap();
+        let rejection = Rejection::EntryNotPending { entry, status: Text::parse("voided").unwrap() };
+        let body = Problem::refused(&Refusal { step: None, rejection }, false).body(None);
+        assert_eq!((&body["status"], &body["entry_status"], &body["entry"]), (&409.into(), &"voided".into(), &"e-1".into()));
+    }
+
+    #[test]
     fn codes_of_the_domain_are_the_codes_shown() {
-        for rejection in [Rejection::CostRequired, Rejection::CommandIdReused, Rejection::TransactionEmpty] {
+        for rejection in [
+            Rejection::CostRequired,
+            Rejection::CommandIdReused,
+            Rejection::TransactionEmpty,
+            Rejection::NothingToBalance,
+            Rejection::YearOutOfRange,
+            Rejection::PeriodIsClosed { period: "2026-11".parse().unwrap(), soft: true },
+        ] {
             assert_eq!(rejected::describe(&rejection).0.code, rejection.code());
         }
+        let shown: HashSet<&str> = rejected::KINDS.iter().map(|kind| kind.code).collect();
+        assert_eq!(shown, Rejection::CODES.iter().copied().collect());
+    }
+
+    #[test]
+    fn what_the_caller_decided_on_is_a_precondition() {
+        let failed: HashSet<&str> = kinds().filter(|kind| kind.status == 412).map(|kind| kind.code).collect();
+        assert_eq!(failed, HashSet::from(["version_mismatch", "balance_differs", "account_moved"]));
     }
 }

@@ -6,23 +6,31 @@
 //! whose instant has come is taken off by the database's clock, whether or not the sweeper has recorded it.
 
 pub(crate) mod account;
+pub(crate) mod account_set;
 pub(crate) mod as_of;
+mod balance;
 pub(crate) mod cache;
 pub(crate) mod card;
 pub(crate) mod catalogue;
 mod cursor;
+pub(crate) mod definition;
 pub(crate) mod document;
+pub(crate) mod entry;
 pub(crate) mod event;
 pub(crate) mod event_type;
 mod exact;
 pub(crate) mod feed;
 pub(crate) mod lot;
+pub(crate) mod moment;
 mod page;
+pub(crate) mod period;
 pub(crate) mod position;
 pub(crate) mod promise;
 pub(crate) mod report;
 pub(crate) mod reservation;
+pub(crate) mod statement;
 pub(crate) mod stock;
+pub(crate) mod tenant;
 
 use std::time::Duration;
 
@@ -88,10 +96,24 @@ impl Reading {
     /// # Errors
     /// `behind` when that is not what was asked for: a view that is being rebuilt may have fallen back.
     pub(crate) fn show<T: Serialize>(&self, as_of: Position, version: Version, body: &T) -> Result<Response, Problem> {
+        let body = serde_json::to_vec(body).map_err(unwritable)?;
+        self.send(as_of, version, "application/json", body)
+    }
+
+    /// Sends a body that includes every event up to `as_of`.
+    ///
+    /// # Errors
+    /// As for [`Reading::show`].
+    pub(crate) fn send(
+        &self,
+        as_of: Position,
+        version: Version,
+        media_type: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Response, Problem> {
         if self.position_min.is_some_and(|min| as_of < min) {
             return Err(behind(as_of));
         }
-        let body = serde_json::to_vec(body).map_err(unwritable)?;
         let etag = version.etag(&body);
         let is_known = etag.as_deref().is_some_and(|etag| header::has_representation(&self.tags, etag));
         let mut response = match is_known {
@@ -100,7 +122,7 @@ impl Reading {
         };
         let headers = response.headers_mut();
         if !is_known {
-            headers.insert(names::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(names::CONTENT_TYPE, HeaderValue::from_static(media_type));
         }
         headers.insert(LEDGER_POSITION, as_of.into());
         // Another key may not see it, and this one must ask whether it is still so.

@@ -8,11 +8,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::command::{
-    batch, catalogue as define, count, journal, reservation as hold, stock as move_stock, transaction, transfer,
+    batch, catalogue as define, count, journal, period, reservation as hold, stock as move_stock, transaction, transfer,
 };
 use crate::edge::note_route;
 use crate::problem::{Fault, Problem, pages};
-use crate::query::{account, card, catalogue, document, event, lot, promise, report, reservation, stock};
+use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
+use crate::query::{
+    account, account_set, card, catalogue, definition, document, entry, event, lot, period as calendar, promise, reservation,
+    statement, stock,
+};
 use crate::state::Api;
 use crate::{health, metrics, openapi};
 
@@ -24,6 +28,9 @@ fn commands() -> OpenApiRouter<Api> {
         .routes(routes!(define::put_account))
         .routes(routes!(define::put_posting_rule))
         .routes(routes!(define::put_stock_policy))
+        .routes(routes!(define::put_account_set))
+        .routes(routes!(define::put_dimension))
+        .routes(routes!(define::put_tax_code))
         .routes(routes!(move_stock::receive))
         .routes(routes!(move_stock::issue))
         .routes(routes!(move_stock::return_goods))
@@ -54,7 +61,14 @@ fn commands() -> OpenApiRouter<Api> {
         .routes(routes!(hold::confirm))
         .routes(routes!(hold::release))
         .routes(routes!(journal::post_entry))
+        .routes(routes!(journal::settle_entry))
+        .routes(routes!(journal::void_entry))
         .routes(routes!(journal::reverse))
+        .routes(routes!(journal::revalue_currency))
+        .routes(routes!(period::put_calendar))
+        .routes(routes!(period::close_period))
+        .routes(routes!(period::reopen_period))
+        .routes(routes!(period::close_year))
         .routes(routes!(transaction::transact))
 }
 
@@ -84,8 +98,31 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(catalogue::list_accounts))
         .routes(routes!(catalogue::get_account))
         .routes(routes!(account::get_balance))
-        .routes(routes!(report::get_trial_balance))
-        .routes(routes!(report::get_reconciliation))
+        .routes(routes!(statement::get_statement))
+        .routes(routes!(entry::get_entry))
+        .routes(routes!(entry::list_entries))
+        .routes(routes!(definition::list_account_sets))
+        .routes(routes!(definition::get_account_set))
+        .routes(routes!(account_set::get_set_balance))
+        .routes(routes!(definition::list_dimensions))
+        .routes(routes!(definition::get_dimension))
+        .routes(routes!(definition::list_tax_codes))
+        .routes(routes!(definition::get_tax_code))
+        .routes(routes!(definition::list_posting_rules))
+        .routes(routes!(definition::get_posting_rule))
+        .routes(routes!(calendar::get_calendar))
+        .routes(routes!(calendar::list_periods))
+        .routes(routes!(calendar::get_period))
+        .routes(routes!(calendar::get_year))
+        .routes(routes!(trial_balance::get_trial_balance))
+        .routes(routes!(trial_balance::get_reconciliation))
+        .routes(routes!(financial::get_balance_sheet))
+        .routes(routes!(financial::get_income_statement))
+        .routes(routes!(general_ledger::get_general_ledger))
+        .routes(routes!(aged::get_aged_receivables))
+        .routes(routes!(aged::get_aged_payables))
+        .routes(routes!(vat::get_vat))
+        .routes(routes!(valuation::get_inventory_valuation))
         .routes(routes!(event::list_events))
         .routes(routes!(event::get_stream))
         .layer(CompressionLayer::new())

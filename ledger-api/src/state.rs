@@ -18,6 +18,7 @@ use crate::options::Options;
 use crate::problem::{Fault, Problem};
 use crate::query::cache::Cache;
 use crate::query::position::Positions;
+use crate::query::tenant::Books;
 
 /// What the service is built from; whoever starts it owns the other ends.
 #[allow(missing_debug_implementations, reason = "connections have nothing to show")]
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) broker: Option<watch::Receiver<bool>>,
     pub(crate) keys: KeyCache,
     pub(crate) positions: Positions,
+    pub(crate) books: Books,
     pub(crate) health: HealthCache,
     pub(crate) document: Document,
     pub(crate) batches: Semaphore,
@@ -75,6 +77,7 @@ impl Api {
             broker: resources.broker,
             keys: KeyCache::new(),
             positions: Positions::new(),
+            books: Books::default(),
             health: HealthCache::default(),
             document: Document::default(),
             batches: Semaphore::new(BATCHES_AT_ONCE_MAX),

@@ -19,16 +19,15 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
-use super::answer::{Form, Shown, status, unwritable};
-use super::caller::traced;
+use super::answer::{Form, Manner, Shown, status, unwritable};
+use super::caller::{is_dry_run, traced};
 use super::element::{self, Place};
-use super::{read_body, transaction};
+use super::{command, nobodys_id, read_body, transaction};
 use crate::auth::Principal;
-use crate::header::{LEDGER_POSITION, accepts, command_id_from, media_type};
+use crate::header::{DRY_RUN, LEDGER_POSITION, accepts, command_id_from, media_type};
 use crate::limit::{BATCH_BODY_BYTES_MAX, BATCH_COMMANDS_MAX};
-use crate::openapi::{BatchAnswers, BatchBody, TraceHeaders};
+use crate::openapi::{BatchAnswers, BatchBody, BatchHeaders};
 use crate::problem::{Fault, Flaw, Problem};
 use crate::state::Api;
 
@@ -43,7 +42,13 @@ pub(crate) struct Parcel {
     bytes: Bytes,
     are_lines: bool,
     answer_lines: bool,
+    terms: Terms,
+}
+
+/// What holds for every element of a batch.
+struct Terms {
     context: Arc<Context>,
+    dry_run: bool,
 }
 
 impl Parcel {
@@ -56,8 +61,9 @@ impl Parcel {
                 return Err(Problem::new(Fault::UnsupportedMediaType, "a batch is application/json or application/x-ndjson"));
             }
         };
-        let (answer_lines, context) = (accepts(headers, NDJSON), traced(principal, headers));
-        Ok(Self { bytes: read_body(request, BATCH_BODY_BYTES_MAX).await?, are_lines, answer_lines, context })
+        let answer_lines = accepts(headers, NDJSON);
+        let terms = Terms { context: traced(principal, headers), dry_run: is_dry_run(headers, request.uri())? };
+        Ok(Self { bytes: read_body(request, BATCH_BODY_BYTES_MAX).await?, are_lines, answer_lines, terms })
     }
 
     /// The text of each element.
@@ -94,21 +100,22 @@ struct Slot {
 /// its idempotency key as `id` and gets a verdict: the status it would have had alone, and the answer or the problem.
 /// They are decided in order; one that is malformed or refused harms no other. An element of type `transaction`
 /// carries `commands` that stand or fall together. The answer is a JSON object, or one verdict per line when `Accept`
-/// names `application/x-ndjson`.
-#[utoipa::path(post, path = "/v1/batches", tag = "Many at once", params(TraceHeaders),
+/// names `application/x-ndjson`. In a dry run no command sees what another one would do, and `id` may be left out; what
+/// belongs together is tried out as a transaction.
+#[utoipa::path(post, path = "/v1/batches", tag = "Many at once", params(BatchHeaders),
     request_body(content((BatchBody = "application/json"), (String = "application/x-ndjson"))), responses(BatchAnswers))]
 pub(crate) async fn run_batch(State(api): State<Api>, principal: Principal, request: Request) -> Result<Response, Problem> {
     // Several times its body in memory: so many at once and no more.
     let _place = api.batches.try_acquire().map_err(|_| Problem::new(Fault::Busy, "too many batches are under way"))?;
     let parcel = Parcel::receive(request, &principal).await?;
     let mut commands = Vec::new();
-    let slots: Vec<Slot> = parcel.elements()?.into_iter().map(|text| sort(text, &parcel.context, &mut commands)).collect();
+    let slots: Vec<Slot> = parcel.elements()?.into_iter().map(|text| sort(text, &parcel.terms, &mut commands)).collect();
     let answers = api.pipeline.submit_many(principal.tenant, commands).await;
-    respond(&slots, &answers, parcel.answer_lines)
+    respond(&slots, &answers, parcel.answer_lines, parcel.terms.dry_run)
 }
 
 /// Puts an element's command with the others, or its flaw into its slot.
-fn sort(text: &[u8], context: &Arc<Context>, commands: &mut Vec<Command>) -> Slot {
+fn sort(text: &[u8], terms: &Terms, commands: &mut Vec<Command>) -> Slot {
     let flawed = |id: Option<String>, flaw: Flaw| Slot { id, form: Form::Single, problem: Some(Problem::malformed(flaw)) };
     let Ok(text) = std::str::from_utf8(text) else {
         return flawed(None, Flaw { pointer: String::new(), detail: "not UTF-8".into() });
@@ -117,13 +124,10 @@ fn sort(text: &[u8], context: &Arc<Context>, commands: &mut Vec<Command>) -> Slo
         Ok(head) => head,
         Err(flaw) => return flawed(None, flaw),
     };
-    let Some(shown_id) = head.id.as_ref().map(|id| id.to_string()) else {
-        let problem = Problem::new(Fault::IdempotencyKeyMissing, "a command in a batch needs an id: its idempotency key");
-        return Slot { id: None, form: Form::Single, problem: Some(problem) };
-    };
-    let Some(id) = command_id_from(&shown_id) else {
-        let problem = Problem::new(Fault::IdempotencyKeyInvalid, Fault::IdempotencyKeyInvalid.sentence());
-        return Slot { id: Some(shown_id), form: Form::Single, problem: Some(problem) };
+    let shown_id = head.id.as_ref().map(|id| id.to_string());
+    let id = match identity(shown_id.as_deref(), terms.dry_run) {
+        Ok(id) => id,
+        Err(problem) => return Slot { id: shown_id, form: Form::Single, problem: Some(problem) },
     };
     let (form, steps) = match &*head.word {
         TRANSACTION => (Form::Transaction, steps_of_transaction(text)),
@@ -131,22 +135,26 @@ fn sort(text: &[u8], context: &Arc<Context>, commands: &mut Vec<Command>) -> Slo
     };
     match steps {
         Ok(steps) => {
-            commands.push(command(id, context, steps));
-            Slot { id: Some(shown_id), form, problem: None }
+            commands.push(command(id, Arc::clone(&terms.context), steps, terms.dry_run));
+            Slot { id: shown_id, form, problem: None }
         }
-        Err(flaw) => flawed(Some(shown_id), flaw),
+        Err(flaw) => flawed(shown_id, flaw),
     }
 }
 
-fn command(id: CommandId, context: &Arc<Context>, steps: Vec<Action>) -> Command {
-    Command::new(id, Arc::clone(context), steps, Uuid::now_v7())
+/// An element's identity. In a dry run it needs none, and the one it has is not used up.
+fn identity(key: Option<&str>, dry_run: bool) -> Result<CommandId, Problem> {
+    let key_invalid = || Problem::new(Fault::IdempotencyKeyInvalid, Fault::IdempotencyKeyInvalid.sentence());
+    let id = key.map(|key| command_id_from(key).ok_or_else(key_invalid)).transpose()?;
+    let missing = || Problem::new(Fault::IdempotencyKeyMissing, "a command in a batch needs an id: its idempotency key");
+    if dry_run { Ok(nobodys_id()) } else { id.ok_or_else(missing) }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TransactionElement<'a> {
-    #[serde(rename = "id")]
-    _id: IgnoredAny,
+    #[serde(rename = "id", default)]
+    _id: Option<IgnoredAny>,
     #[serde(rename = "type")]
     _word: IgnoredAny,
     #[serde(borrow)]
@@ -177,16 +185,16 @@ impl<'a> Verdict<'a> {
         Self { id: slot.id.as_deref(), status, replayed, answer: None, problem: Some(problem.body(None)) }
     }
 
-    fn answer(slot: &'a Slot, answer: &'a Answer) -> Self {
+    fn answer(slot: &'a Slot, answer: &'a Answer, dry_run: bool) -> Self {
         let events = match &answer.outcome {
             Outcome::Accepted { events } => events.as_slice(),
             Outcome::Unchanged => &[],
             Outcome::Refused(refusal) => return Self::problem(slot, &Problem::refused(refusal, answer.replayed)),
         };
-        let shown = Shown::new(answer.position, events, slot.form);
+        let shown = Shown::new(answer.position, events, Manner { form: slot.form, dry_run });
         Self {
             id: slot.id.as_deref(),
-            status: status(answer).as_u16(),
+            status: status(answer, dry_run).as_u16(),
             replayed: answer.replayed,
             answer: Some(shown),
             problem: None,
@@ -195,7 +203,12 @@ impl<'a> Verdict<'a> {
 }
 
 /// Writes the verdicts one after another, never all of them as values.
-fn respond(slots: &[Slot], answers: &[Result<Answer, pipeline::Error>], as_lines: bool) -> Result<Response, Problem> {
+fn respond(
+    slots: &[Slot],
+    answers: &[Result<Answer, pipeline::Error>],
+    as_lines: bool,
+    dry_run: bool,
+) -> Result<Response, Problem> {
     let mut body = Vec::with_capacity(slots.len().saturating_mul(256));
     let mut position: Position = 0;
     let mut coming = answers.iter();
@@ -208,7 +221,7 @@ fn respond(slots: &[Slot], answers: &[Result<Answer, pipeline::Error>], as_lines
             (Some(problem), _) => Verdict::problem(slot, problem),
             (None, Some(Ok(answer))) => {
                 position = position.max(answer.position);
-                Verdict::answer(slot, answer)
+                Verdict::answer(slot, answer, dry_run)
             }
             (None, Some(Err(error))) => Verdict::problem(slot, &Problem::from(*error)),
             (None, None) => Verdict::problem(slot, &Problem::from(pipeline::Error::ShuttingDown)),
@@ -225,6 +238,9 @@ fn respond(slots: &[Slot], answers: &[Result<Answer, pipeline::Error>], as_lines
     if position > 0 {
         response.headers_mut().insert(LEDGER_POSITION, position.into());
     }
+    if dry_run {
+        response.headers_mut().insert(DRY_RUN, HeaderValue::from_static("true"));
+    }
     Ok(response)
 }
 
@@ -232,10 +248,14 @@ fn respond(slots: &[Slot], answers: &[Result<Answer, pipeline::Error>], as_lines
 mod tests {
     use super::*;
 
-    fn sorted(text: &str) -> (Slot, Vec<Command>) {
+    fn sorted_as(text: &str, dry_run: bool) -> (Slot, Vec<Command>) {
         let mut commands = Vec::new();
-        let slot = sort(text.as_bytes(), &Arc::default(), &mut commands);
+        let slot = sort(text.as_bytes(), &Terms { context: Arc::default(), dry_run }, &mut commands);
         (slot, commands)
+    }
+
+    fn sorted(text: &str) -> (Slot, Vec<Command>) {
+        sorted_as(text, false)
     }
 
     #[test]
@@ -266,6 +286,24 @@ mod tests {
     }
 
     #[test]
+    fn a_dry_run_takes_no_key() {
+        let text = r#"{"id":"k","type":"release_reservation","reservation":"r"}"#;
+        let (slot, commands) = sorted_as(text, true);
+        assert_eq!((slot.id.as_deref(), commands[0].dry_run), (Some("k"), true));
+        assert_ne!(commands[0].id, CommandId::from_key("k"));
+        assert!(!sorted(text).1[0].dry_run);
+        for (text, code) in [
+            (r#"{"type":"release_reservation","reservation":"r"}"#, None),
+            (r#"{"type":"transaction","commands":[{"type":"define_item","sku":"A"}]}"#, None),
+            (r#"{"id":"","type":"release_reservation","reservation":"r"}"#, Some("idempotency_key_invalid")),
+            (r#"{"type":"release_reservation"}"#, Some("malformed")),
+        ] {
+            let (slot, commands) = sorted_as(text, true);
+            assert_eq!((slot.problem.map(|p| p.code()), commands.is_empty()), (code, code.is_some()), "{text}");
+        }
+    }
+
+    #[test]
     fn verdicts_stand_in_the_order_of_the_elements() {
         let problem = Problem::malformed(Flaw { pointer: String::new(), detail: "bad".into() });
         let slots = [
@@ -274,7 +312,8 @@ mod tests {
             Slot { id: Some("c".into()), form: Form::Single, problem: None },
         ];
         let unchanged = Answer { position: 7, replayed: true, outcome: Outcome::Unchanged };
-        let response = respond(&slots, &[Ok(unchanged), Err(pipeline::Error::InProgress)], true).unwrap();
+        let response = respond(&slots, &[Ok(unchanged), Err(pipeline::Error::InProgress)], true, false).unwrap();
+        assert!(!response.headers().contains_key(DRY_RUN));
         assert_eq!(response.headers()[LEDGER_POSITION], "7");
         let body = futures::executor::block_on(http_body_util::BodyExt::collect(response.into_body())).unwrap().to_bytes();
         let lines: Vec<Value> =

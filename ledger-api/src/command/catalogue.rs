@@ -1,15 +1,19 @@
-//! Items, locations, stock policies, accounts and posting rules.
+//! Items, locations, stock policies, accounts, what groups them, and posting rules.
 
 use axum::extract::State;
 use axum::response::Response;
+use ledger_core::domain::account::command::{DefineAccountSet, DefineDimension, DefineTaxCode};
 use ledger_core::domain::catalogue::command::{
     DefineAccount, DefineItem, DefineLocation, DefinePostingRule, DefineStockPolicy, MovementKind,
 };
-use ledger_core::domain::id::{AccountCode, LocationCode, PostingClass, Sku};
+use ledger_core::domain::id::{AccountCode, AccountSetCode, DimensionCode, LocationCode, PostingClass, Sku, TaxCode};
 use serde::Deserialize;
 
 use super::{Body, Caller, fill, mismatch, submit};
-use crate::openapi::{AccountResult, CommandAnswers, CommandHeaders, ItemResult, LocationResult, PolicyResult, RuleResult};
+use crate::openapi::{
+    AccountResult, AccountSetResult, CommandAnswers, CommandHeaders, DimensionResult, ItemResult, LocationResult, PolicyResult,
+    RuleResult, TaxCodeResult,
+};
 use crate::path::Named;
 use crate::problem::Problem;
 use crate::state::Api;
@@ -67,7 +71,8 @@ pub(crate) async fn put_stock_policy(
 
 /// Opens an account or changes it
 ///
-/// The whole definition; the same one again changes nothing. The type is fixed once something was posted.
+/// The whole definition; the same one again changes nothing. The type is fixed once something was posted. `minimum` and
+/// `maximum` bound the balance on the account's normal side: what would leave them is refused.
 #[utoipa::path(put, path = "/v1/accounts/{code}", tag = "Catalogue",
     params(("code" = AccountCode, Path, description = "The account"), CommandHeaders),
     request_body = DefineAccount, responses(CommandAnswers<AccountResult>))]
@@ -76,6 +81,55 @@ pub(crate) async fn put_account(
     caller: Caller,
     Named(code): Named<AccountCode>,
     mut body: Body<DefineAccount>,
+) -> Result<Response, Problem> {
+    fill(&mut body.value.code, code)?;
+    submit(&api, caller, body.value).await
+}
+
+/// Defines an account set or changes it
+///
+/// The whole definition; the same one again changes nothing. Reports sum the accounts in it and in the sets in it.
+#[utoipa::path(put, path = "/v1/account-sets/{code}", tag = "Catalogue",
+    params(("code" = AccountSetCode, Path, description = "The set"), CommandHeaders),
+    request_body = DefineAccountSet, responses(CommandAnswers<AccountSetResult>))]
+pub(crate) async fn put_account_set(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(code): Named<AccountSetCode>,
+    mut body: Body<DefineAccountSet>,
+) -> Result<Response, Problem> {
+    fill(&mut body.value.code, code)?;
+    submit(&api, caller, body.value).await
+}
+
+/// Defines a dimension or changes it
+///
+/// The whole definition; the same one again changes nothing. With `values` no other value is taken from now on.
+#[utoipa::path(put, path = "/v1/dimensions/{code}", tag = "Catalogue",
+    params(("code" = DimensionCode, Path, description = "The dimension"), CommandHeaders),
+    request_body = DefineDimension, responses(CommandAnswers<DimensionResult>))]
+pub(crate) async fn put_dimension(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(code): Named<DimensionCode>,
+    mut body: Body<DefineDimension>,
+) -> Result<Response, Problem> {
+    fill(&mut body.value.code, code)?;
+    submit(&api, caller, body.value).await
+}
+
+/// Defines a tax code or changes it
+///
+/// The whole definition; the same one again changes nothing. A new rate is for new postings: give it a code of its own
+/// where both are in use.
+#[utoipa::path(put, path = "/v1/tax-codes/{code}", tag = "Catalogue",
+    params(("code" = TaxCode, Path, description = "The tax code"), CommandHeaders),
+    request_body = DefineTaxCode, responses(CommandAnswers<TaxCodeResult>))]
+pub(crate) async fn put_tax_code(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(code): Named<TaxCode>,
+    mut body: Body<DefineTaxCode>,
 ) -> Result<Response, Problem> {
     fill(&mut body.value.code, code)?;
     submit(&api, caller, body.value).await

@@ -84,7 +84,7 @@ macro_rules! words {
 pub(crate) fn named(word: &str) -> &'static [&'static str] {
     match word {
         "define_item" => &["sku"],
-        "define_location" | "define_account" => &["code"],
+        "define_location" | "define_account" | "define_account_set" | "define_dimension" | "define_tax_code" => &["code"],
         "define_posting_rule" => &["movement", "class"],
         "define_stock_policy" => &["sku", "location"],
         "cancel_expectation" => &["expectation"],
@@ -97,17 +97,21 @@ pub(crate) fn named(word: &str) -> &'static [&'static str] {
         | "reduce_reservation"
         | "move_reservation"
         | "confirm_reservation" => &["reservation"],
-        "reverse_entry" => &["entry"],
+        "settle_entry" | "void_entry" | "reverse_entry" => &["entry"],
+        "close_period" | "reopen_period" => &["period"],
+        "close_year" => &["year"],
         _named_by_serde => &[],
     }
 }
 
 mod ledger_core_types {
+    pub(super) use ledger_core::domain::account::command::{DefineAccountSet, DefineDimension, DefineTaxCode};
     pub(super) use ledger_core::domain::catalogue::command::{
         DefineAccount, DefineItem, DefineLocation, DefinePostingRule, DefineStockPolicy,
     };
     pub(super) use ledger_core::domain::count::command::{CancelCount, OpenCount, PostCount, RecordCount};
-    pub(super) use ledger_core::domain::journal::command::{PostEntry, ReverseEntry};
+    pub(super) use ledger_core::domain::journal::command::{PostEntry, RevalueCurrency, ReverseEntry, SettleEntry, VoidEntry};
+    pub(super) use ledger_core::domain::period::command::{ClosePeriod, CloseYear, DefineCalendar, ReopenPeriod};
     pub(super) use ledger_core::domain::reservation::command::{
         ChangeReservation, CommitReservation, ConfirmReservation, ExtendReservation, MoveReservation, ReduceReservation,
         ReleaseReservation, Reserve,
@@ -125,6 +129,10 @@ words! {
     "define_account" => DefineAccount;
     "define_posting_rule" => DefinePostingRule;
     "define_stock_policy" => DefineStockPolicy;
+    "define_account_set" => DefineAccountSet;
+    "define_dimension" => DefineDimension;
+    "define_tax_code" => DefineTaxCode;
+    "define_calendar" => DefineCalendar;
     "receive" => Receive;
     "issue" => Issue;
     "return" => Return;
@@ -155,7 +163,13 @@ words! {
     "move_reservation" => MoveReservation, "reservation" for "id";
     "confirm_reservation" => ConfirmReservation, "reservation" for "id";
     "post_entry" => PostEntry, "entry" for "id";
+    "settle_entry" => SettleEntry, "entry" for "id";
+    "void_entry" => VoidEntry, "entry" for "id";
     "reverse_entry" => ReverseEntry, "entry" for "id";
+    "revalue_currency" => RevalueCurrency, "entry" for "id";
+    "close_period" => ClosePeriod;
+    "reopen_period" => ReopenPeriod;
+    "close_year" => CloseYear;
 }
 
 fn parse<V: Verb>(text: &str, renaming: Renaming) -> Result<Action, Flaw> {
@@ -350,6 +364,18 @@ mod tests {
         ("reduce_reservation", r#""reservation":"r","#, r#""lines":[{"line":0,"quantity":"1"}]"#),
         ("move_reservation", r#""reservation":"r","#, r#""line":0,"to":"M""#),
         ("confirm_reservation", r#""reservation":"r","#, r#""owner":"o""#),
+        ("define_account_set", r#""code":"s","#, r#""accounts":["1100"]"#),
+        ("define_dimension", r#""code":"d","#, r#""values":["100"]"#),
+        ("define_tax_code", r#""code":"VAT25","#, r#""rate":"25","account":"2200""#),
+        ("define_calendar", "", r#""year_starts_month":7"#),
+        ("post_entry", "", r#""pending":true,"postings":[{"account":"1100","debit":"1"},{"account":"4000","credit":"1"}]"#),
+        ("settle_entry", r#""entry":"e","#, r#""amount":"1","keep_open":true"#),
+        ("void_entry", r#""entry":"e","#, r#""reason":"x""#),
+        ("reverse_entry", r#""entry":"e","#, r#""adjusting":true"#),
+        ("revalue_currency", "", r#""currency":"USD","rate":"0.9","period":"2026-11""#),
+        ("close_period", r#""period":"2026-11","#, r#""soft":true"#),
+        ("reopen_period", r#""period":"2026-11","#, r#""reason":"x""#),
+        ("close_year", r#""year":2026,"#, r#""reason":"x""#),
     ];
 
     #[test]
@@ -382,6 +408,8 @@ mod tests {
         for text in [
             r#"{"id":"k","type":"expire_reservation","reservation":"r"}"#,
             r#"{"id":"k","type":"open_tenant"}"#,
+            r#"{"id":"k","type":"expire_entry","entry":"e"}"#,
+            r#"{"id":"k","type":"close_period","period":"2026-13"}"#,
             r#"{"id":"k","type":"define_item"}"#,
             r#"{"id":"k","type":"define_posting_rule","class":"c","account":"1"}"#,
             r#"{"id":"k","type":"issue","sku":"A","location":"L","quantity":1.5}"#,

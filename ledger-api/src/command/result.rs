@@ -1,6 +1,8 @@
 //! `result`: what a command's events mean to the caller. A function of the events and of nothing else.
 
 mod count;
+mod journal;
+mod period;
 mod reservation;
 mod stock;
 mod transfer;
@@ -11,6 +13,8 @@ use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
 use self::count::Count;
+use self::journal::{Entry, Revalued};
+use self::period::{Period, Year};
 use self::reservation::Reservation;
 use self::stock::{CostAdded, Expectation, Kit, Moved, StandardCost, StatusChanged, Transferred};
 use self::transfer::Transfer;
@@ -47,10 +51,11 @@ impl Serialize for Result<'_> {
 
 /// The event of the one action itself, with those before it. What has to be so first comes first in the log: a
 /// settlement below zero, an own hold that is replaced, stock brought to its standard value. What comes after is of
-/// others: backorders that the action's stock fills.
+/// others: backorders that the action's stock fills; or takes back at a later time: a revaluation in the next period.
 fn main_event(events: &[Recorded]) -> Option<(&Recorded, &[Recorded])> {
     let is_own = |recorded: &Recorded| !matches!(recorded.fact.event, Event::ReservationFilled(_));
-    let (before, from_main) = events.split_at(events.iter().rposition(is_own)?);
+    let revaluation = events.iter().position(|recorded| matches!(recorded.fact.event, Event::CurrencyRevalued(_)));
+    let (before, from_main) = events.split_at(revaluation.or_else(|| events.iter().rposition(is_own))?);
     Some((from_main.first()?, before))
 }
 
@@ -71,8 +76,20 @@ impl Serialize for One<'_> {
             | Event::AccountChanged(_)
             | Event::PostingRuleDefined(_)
             | Event::StockPolicyDefined(_)
-            | Event::JournalEntryPosted(_)
-            | Event::JournalEntryReversed(_) => self.event.serialize(serializer),
+            | Event::AccountSetDefined(_)
+            | Event::DimensionDefined(_)
+            | Event::TaxCodeDefined(_)
+            | Event::CalendarDefined(_) => self.event.serialize(serializer),
+            Event::JournalEntryPosted(e) => Entry::from(e).serialize(serializer),
+            Event::JournalEntryHeld(e) => Entry::from(e).serialize(serializer),
+            Event::JournalEntrySettled(e) => Entry::from(e).serialize(serializer),
+            Event::JournalEntryVoided(e) => Entry::freed(e, "voided").serialize(serializer),
+            Event::JournalEntryExpired(e) => Entry::freed(e, "expired").serialize(serializer),
+            Event::JournalEntryReversed(e) => Entry::from(e).serialize(serializer),
+            Event::CurrencyRevalued(e) => Revalued::from(e).serialize(serializer),
+            Event::PeriodClosed(e) => Period::from(e).serialize(serializer),
+            Event::PeriodReopened(e) => Period::from(e).serialize(serializer),
+            Event::YearClosed(e) => Year::from(e).serialize(serializer),
             Event::StockReceived(m)
             | Event::StockIssued(m)
             | Event::StockReturned(m)
@@ -113,7 +130,9 @@ mod tests {
     use ledger_core::domain::catalogue::command::Backorder;
     use ledger_core::domain::catalogue::event::StockPolicyDefined;
     use ledger_core::domain::event::{Fact, Note, Posting};
-    use ledger_core::domain::id::{AccountCode, LocationCode, LotCode, ReservationId, Sku, Text};
+    use ledger_core::domain::id::{AccountCode, EntryId, LocationCode, LotCode, ReservationId, Sku, Text};
+    use ledger_core::domain::journal::command::ExchangeRate;
+    use ledger_core::domain::journal::event::{CurrencyRevalued, JournalEntryReversed};
     use ledger_core::domain::rejection::Shortage;
     use ledger_core::domain::reservation::event::{
         HeldLine, ReservationClosed, ReservationCommitted, ReservationConfirmed, ReservationLines, ReservationOpened,
@@ -123,7 +142,7 @@ mod tests {
     use ledger_core::domain::time::Timestamp;
     use serde_json::json;
 
-    use super::super::answer::Shown;
+    use super::super::answer::{Manner, Shown};
     use super::*;
 
     fn recorded(position: i64, event: Event) -> Recorded {
@@ -171,7 +190,7 @@ mod tests {
     }
 
     fn shown(events: &[Recorded], form: Form) -> serde_json::Value {
-        serde_json::to_value(Shown::new(9, events, form)).unwrap()
+        serde_json::to_value(Shown::new(9, events, Manner { form, dry_run: false })).unwrap()
     }
 
     fn result(events: impl IntoIterator<Item = Event>) -> serde_json::Value {
@@ -295,7 +314,7 @@ mod tests {
 
     #[test]
     fn added_cost_goes_to_what_is_there_and_to_what_is_sold() {
-        let posting = |account, amount| Posting { account: AccountCode::parse(account).unwrap(), amount };
+        let posting = |account, amount| Posting::new(AccountCode::parse(account).unwrap(), amount);
         let halves = |there: i64, sold: i64| {
             let sides = [("1400", there), ("2150", -there), ("5000", sold), ("2150", -sold)];
             sides.into_iter().filter(|(_, amount)| *amount != 0).map(|(account, amount)| posting(account, amount)).collect()
@@ -332,6 +351,32 @@ mod tests {
             result([Event::StockPolicyDefined(defined)]),
             json!({"sku": "A", "location": "L", "backorder": "limited", "backorder_limit": "5.0", "safety_stock": "0.5"})
         );
+    }
+
+    #[test]
+    fn a_revaluation_is_the_result_and_not_its_taking_back() {
+        let posting = |amount| vec![Posting::new(AccountCode::parse("6110").unwrap(), amount)];
+        let (id, money) = (EntryId::parse("e").unwrap(), 2);
+        let rate = ExchangeRate::default();
+        let period = "2026-11".parse().unwrap();
+        let revalued = CurrencyRevalued { id: id.clone(), rate, period, money, postings: posting(-5) };
+        let back = JournalEntryReversed { id, reverses: 1, money, postings: posting(5), number: None, exchange_difference: None };
+        let shown = result([Event::CurrencyRevalued(revalued), Event::JournalEntryReversed(back.clone())]);
+        assert_eq!(shown["period"], "2026-11");
+        assert_eq!(result([Event::JournalEntryReversed(back)])["status"], "reversed");
+    }
+
+    #[test]
+    fn a_dry_run_shows_its_events_whole() {
+        let movement =
+            Movement { postings: vec![Posting::new(AccountCode::parse("1300").unwrap(), 1_050)], ..movement(25, 1_050) };
+        let events = [recorded(9, Event::StockReceived(movement))];
+        let shown = serde_json::to_value(Shown::new(8, &events, Manner { form: Form::Single, dry_run: true })).unwrap();
+        assert_eq!((&shown["dry_run"], &shown["position"]), (&json!(true), &json!(8)));
+        assert_eq!(shown["events"][0]["effective_at"], "1970-01-01T00:00:00Z");
+        assert_eq!(shown["events"][0]["data"], serde_json::to_value(&events[0].fact.event).unwrap());
+        assert_eq!(shown["events"][0]["data"]["postings"], json!([{"account": "1300", "debit": "10.50"}]));
+        assert_eq!(shown["result"]["value"], "10.50");
     }
 
     #[test]

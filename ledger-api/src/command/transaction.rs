@@ -54,7 +54,7 @@ pub(super) fn steps_of(commands: &[&RawValue]) -> Result<Vec<Action>, Flaw> {
 /// Does several things as one
 ///
 /// The commands are decided in order, each seeing what the ones before it did, and committed together: all or nothing.
-/// When one is refused, the problem carries its number as `step`. At most 4,096 commands.
+/// When one is refused, the problem carries its number as `step`. At most 4,096 commands. A dry run tries them out as one.
 #[utoipa::path(post, path = "/v1/transactions", tag = "Many at once", params(CommandHeaders),
     request_body = TransactionBody, responses(CommandAnswers<StepResult>))]
 pub(crate) async fn transact(State(api): State<Api>, caller: Caller, request: JsonBytes) -> Result<Response, Problem> {

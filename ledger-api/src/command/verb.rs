@@ -1,9 +1,11 @@
 //! What the HTTP side must know of each action: its word, where its version goes, which names a path would give it.
 
+use ledger_core::domain::account::command::{DefineAccountSet, DefineDimension, DefineTaxCode};
 use ledger_core::domain::catalogue::command::{DefineAccount, DefineItem, DefineLocation, DefinePostingRule, DefineStockPolicy};
 use ledger_core::domain::command::Action;
 use ledger_core::domain::count::command::{CancelCount, OpenCount, PostCount, RecordCount};
-use ledger_core::domain::journal::command::{PostEntry, ReverseEntry};
+use ledger_core::domain::journal::command::{PostEntry, RevalueCurrency, ReverseEntry, SettleEntry, VoidEntry};
+use ledger_core::domain::period::command::{ClosePeriod, CloseYear, DefineCalendar, ReopenPeriod};
 use ledger_core::domain::reservation::command::{
     ChangeReservation, CommitReservation, ConfirmReservation, ExtendReservation, MoveReservation, ReduceReservation,
     ReleaseReservation, Reserve,
@@ -14,6 +16,8 @@ use ledger_core::domain::stock::command::{
 };
 use ledger_core::domain::transfer::command::{CancelTransfer, DispatchTransfer, ReceiveTransfer};
 use serde::de::DeserializeOwned;
+
+use super::Name;
 
 /// An action a caller may send.
 pub(crate) trait Verb: DeserializeOwned + Send {
@@ -52,6 +56,10 @@ verbs! {
     DefineAccount named by code as "code";
     DefinePostingRule named by class as "class";
     DefineStockPolicy named by sku as "sku", location as "location";
+    DefineAccountSet named by code as "code";
+    DefineDimension named by code as "code";
+    DefineTaxCode named by code as "code";
+    DefineCalendar;
     Receive;
     Issue;
     Return;
@@ -82,5 +90,11 @@ verbs! {
     MoveReservation named by id as "reservation";
     ConfirmReservation named by id as "reservation";
     PostEntry;
+    SettleEntry named by id as "entry";
+    VoidEntry named by id as "entry";
     ReverseEntry named by id as "entry";
+    RevalueCurrency;
+    ClosePeriod named by period as "period";
+    ReopenPeriod named by period as "period";
+    CloseYear named by year as "year";
 }

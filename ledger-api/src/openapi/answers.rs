@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
+use ledger_core::domain::time::Timestamp;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
@@ -76,6 +77,12 @@ pub(crate) struct EventLine {
     version: i64,
     /// Place in the tenant's log.
     position: i64,
+    /// In a dry run: when it would have happened.
+    #[schema(nullable = false)]
+    effective_at: Option<Timestamp>,
+    /// In a dry run: the whole event, as the log would show it; of a fact that posts, with its postings.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    data: Option<()>,
 }
 
 /// Verdicts of a batch.
@@ -141,11 +148,16 @@ impl<T: ToSchema> IntoResponses for CommandAnswers<T> {
     fn responses() -> Responses {
         let events = ArrayBuilder::new()
             .items(Ref::from_schema_name("EventLine"))
-            .description(Some("What was recorded; empty when nothing was to do"));
+            .description(Some("What was recorded, or in a dry run would have been; empty when nothing was to do"));
+        let tried = ObjectBuilder::new().schema_type(Type::Boolean).description(Some("Present and true in a dry run"));
         let nothing = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null)).description(Some("Nothing was to do"));
         let result = OneOfBuilder::new().item(result_schema::<T>()).item(nothing);
         let body = ObjectBuilder::new()
-            .property("position", whole().description(Some("Place of the last event; where it was decided, if there is none")))
+            .property("dry_run", tried)
+            .property(
+                "position",
+                whole().description(Some("Place of the last event; where it was decided, if none was recorded")),
+            )
             .property("events", events)
             .property("result", result)
             .required("position")
@@ -162,10 +174,16 @@ impl<T: ToSchema> IntoResponses for CommandAnswers<T> {
         let replayed = header(text(), "`true` on a stored first answer");
         let mut responses = problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 500, 503]);
         responses.insert("201".into(), RefOr::T(answer("Recorded: the commit is durable").build()));
-        let again = answer("Recorded before under the same key, or nothing was to do").header("Idempotent-Replayed", replayed);
+        let again = answer("Recorded before under the same key, nothing was to do, or a dry run")
+            .header("Idempotent-Replayed", replayed)
+            .header("Dry-Run", dry_run());
         responses.insert("200".into(), RefOr::T(again.build()));
         responses
     }
+}
+
+fn dry_run() -> utoipa::openapi::Header {
+    header(text(), "`true` when nothing was recorded because of a dry run")
 }
 
 /// A transaction's result is a list.
@@ -201,9 +219,8 @@ pub(crate) struct PageAnswer<T>(PhantomData<T>);
 impl<T: ToSchema> IntoResponses for PageAnswer<T> {
     fn responses() -> Responses {
         let mut responses = problems(&[400, 401, 403, 404, 500, 503]);
-        let link = header(text(), "`rel=\"next\"` when there is a next page");
         let page = page(&format!("Page_{}", T::name()));
-        responses.insert("200".into(), RefOr::T(page.header("Link", link).build()));
+        responses.insert("200".into(), RefOr::T(page.header("Link", next_link()).build()));
         responses
     }
 }
@@ -216,13 +233,47 @@ fn page(schema: &str) -> ResponseBuilder {
     )
 }
 
+/// Responses of a page that says more than its rows.
+pub(crate) struct LinkedAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for LinkedAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 404, 422, 500, 503]);
+        responses.insert("200".into(), RefOr::T(read_answer::<T>("A page").header("Link", next_link()).build()));
+        responses
+    }
+}
+
+fn next_link() -> utoipa::openapi::Header {
+    header(text(), "`rel=\"next\"` when there is a next page")
+}
+
+/// A report: JSON, or a table in another dress.
+fn report<T: ToSchema>() -> ResponseBuilder {
+    let rows = text().description(Some("One head row; `row` says whether a row is a group, a line, a part of one, or a total"));
+    let page = text().description(Some("One page to read and print, nothing fetched from elsewhere"));
+    let dress = |schema: ObjectBuilder| ContentBuilder::new().schema(Some(schema)).build();
+    read_answer::<T>("The report").content("text/csv", dress(rows)).content("text/html", dress(page))
+}
+
 /// Responses of a report.
 pub(crate) struct ReportAnswer<T>(PhantomData<T>);
 
 impl<T: ToSchema> IntoResponses for ReportAnswer<T> {
     fn responses() -> Responses {
-        let mut responses = problems(&[400, 401, 403, 422, 500, 503]);
-        responses.insert("200".into(), RefOr::T(read_answer::<T>("The report").build()));
+        let mut responses = problems(&[400, 401, 403, 404, 422, 500, 503]);
+        responses.insert("200".into(), RefOr::T(report::<T>().build()));
+        responses
+    }
+}
+
+/// Responses of a report whose JSON comes in pages.
+pub(crate) struct PagedReportAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for PagedReportAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = ReportAnswer::<T>::responses();
+        responses.insert("200".into(), RefOr::T(report::<T>().header("Link", next_link()).build()));
         responses
     }
 }
@@ -262,7 +313,8 @@ impl IntoResponses for BatchAnswers {
         let mut responses = problems(&[400, 401, 403, 408, 413, 415, 500, 503]);
         let lines = text().description(Some("One verdict per line, when `Accept` names it"));
         let answer = read_answer::<BatchVerdicts>("A verdict per command")
-            .content("application/x-ndjson", ContentBuilder::new().schema(Some(lines)).build());
+            .content("application/x-ndjson", ContentBuilder::new().schema(Some(lines)).build())
+            .header("Dry-Run", dry_run());
         responses.insert("200".into(), RefOr::T(answer.build()));
         responses
     }

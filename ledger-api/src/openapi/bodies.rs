@@ -18,7 +18,7 @@ fn id() -> ObjectBuilder {
         .min_length(Some(1))
         .max_length(Some(255))
         .pattern(Some("^[ -~]+$"))
-        .description(Some("The command's idempotency key"))
+        .description(Some("The command's idempotency key; of no use in a dry run"))
 }
 
 /// The schema of one verb where it stands.

@@ -1,10 +1,16 @@
 //! Schemas of `result`, as `command::result` writes it.
 #![allow(dead_code, reason = "schemas of the document")]
 
+use std::collections::BTreeMap;
+
+use ledger_core::domain::account::command::TaxDirection;
 use ledger_core::domain::allocation::Strategy;
 use ledger_core::domain::catalogue::command::{
-    AccountType, Backorder, Component, CostPool, LocationKind, MovementKind, NegativeStock, Tracking, ValuationMethod,
+    AccountType, Backorder, Component, CostPool, LimitOn, LocationKind, MovementKind, NegativeStock, Tracking, ValuationMethod,
 };
+use ledger_core::domain::journal::command::ExchangeRate;
+use ledger_core::domain::journal::event::DocumentNumber;
+use ledger_core::domain::period::Month;
 use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::domain::time::Timestamp;
 use ledger_core::domain::unit::UnitOfMeasure;
@@ -272,28 +278,148 @@ pub(crate) struct ResultLine {
 #[derive(ToSchema)]
 pub(crate) struct PostingResult {
     account: String,
+    /// In the base currency.
     #[schema(nullable = false)]
     debit: Option<Exact>,
+    /// In the base currency.
     #[schema(nullable = false)]
     credit: Option<Exact>,
+    /// A foreign currency.
+    #[schema(nullable = false)]
+    currency: Option<String>,
+    /// In that currency.
+    #[schema(nullable = false)]
+    currency_debit: Option<Exact>,
+    /// In that currency.
+    #[schema(nullable = false)]
+    currency_credit: Option<Exact>,
+    #[schema(nullable = false)]
+    dimensions: Option<BTreeMap<String, String>>,
+    #[schema(nullable = false)]
+    party: Option<String>,
+    /// The open item.
+    #[schema(nullable = false)]
+    item: Option<String>,
+    #[schema(nullable = false)]
+    due_at: Option<Timestamp>,
+    #[schema(nullable = false)]
+    tax: Option<String>,
+    #[schema(nullable = false)]
+    memo: Option<String>,
 }
 
-/// A journal entry as posted.
+/// A journal entry after the command.
 #[derive(ToSchema)]
 pub(crate) struct EntryResult {
     id: String,
+    /// `posted`, `pending`, `settled`, `partly_settled`, `voided` or `reversed`.
+    status: String,
+    /// Of the postings shown, in the base currency: their debits, which are their credits.
+    amount: Exact,
+    /// Of the postings shown: the same per foreign currency.
+    #[schema(nullable = false)]
+    currencies: Option<Vec<CurrencySums>>,
     description: Option<String>,
-    postings: Vec<PostingResult>,
+    /// When posted, settled or reversed: what was posted.
+    #[schema(nullable = false)]
+    postings: Option<Vec<PostingResult>>,
+    /// When pending: what is held.
+    #[schema(nullable = false)]
+    pending: Option<Vec<PostingResult>>,
+    /// When settled or voided: what is pending no longer.
+    #[schema(nullable = false)]
+    freed: Option<Vec<PostingResult>>,
+    /// When settled: whether something is pending still.
+    #[schema(nullable = false)]
+    is_open: Option<bool>,
+    /// When pending: void from this instant on.
+    #[schema(nullable = false)]
+    expires_at: Option<Timestamp>,
+    /// As the entry states them.
+    #[schema(nullable = false)]
+    rates: Option<Vec<ExchangeRate>>,
+    /// When posted: what was gained (above zero) or lost by exchange, which the last posting's account took.
+    #[schema(nullable = false)]
+    exchange_difference: Option<Exact>,
+    /// Its place in a series.
+    #[schema(nullable = false)]
+    number: Option<DocumentNumber>,
+    /// When reversed: where the entry stands in the log.
+    #[schema(nullable = false)]
+    reverses_position: Option<i64>,
 }
 
-/// A journal entry's reversal.
+/// What is debited and credited in one currency.
 #[derive(ToSchema)]
-pub(crate) struct ReversalResult {
-    /// The entry that is reversed.
+pub(crate) struct CurrencySums {
+    currency: String,
+    debits: Exact,
+    credits: Exact,
+}
+
+/// Balances in one currency restated, until the next period.
+#[derive(ToSchema)]
+pub(crate) struct CurrencyRevaluedResult {
+    /// The entry.
     id: String,
-    /// Where that entry stands in the log.
-    reverses_position: i64,
+    currency: String,
+    rate: Exact,
+    period: Month,
     postings: Vec<PostingResult>,
+    /// What the value of each account rose by, debits less credits.
+    differences: Vec<AccountDifference>,
+    /// Gained (above zero) or lost.
+    total: Exact,
+}
+
+/// What one account's value rose by.
+#[derive(ToSchema)]
+pub(crate) struct AccountDifference {
+    account: String,
+    difference: Exact,
+}
+
+/// When fiscal years begin.
+#[derive(ToSchema)]
+pub(crate) struct CalendarResult {
+    /// 1 to 12.
+    year_starts_month: u8,
+}
+
+/// A period after the command.
+#[derive(ToSchema)]
+pub(crate) struct PeriodResult {
+    period: Month,
+    /// `closed`, `soft_closed` or `open`.
+    status: String,
+    /// When closed: whether it takes adjusting entries still.
+    #[schema(nullable = false)]
+    soft: Option<bool>,
+    /// When closed, not softly.
+    #[schema(nullable = false)]
+    seal: Option<SealResult>,
+}
+
+/// What a closed period rests on.
+#[derive(ToSchema)]
+pub(crate) struct SealResult {
+    /// The log's last event before it was closed.
+    position: i64,
+    /// Root of the log's tree (RFC 6962) over the events up to there, in hexadecimal.
+    #[schema(nullable = false)]
+    log_root: Option<String>,
+    /// Root of a tree over every account's balance at the period's end, in hexadecimal.
+    balances_root: String,
+}
+
+/// A fiscal year that was closed.
+#[derive(ToSchema)]
+pub(crate) struct YearResult {
+    year: i32,
+    /// What was carried to retained earnings: a profit above zero, a loss below.
+    result: Exact,
+    /// How many postings the event has.
+    postings_count: usize,
 }
 
 /// An item as defined.
@@ -358,6 +484,59 @@ pub(crate) struct AccountResult {
     name: String,
     account_type: AccountType,
     parent: Option<String>,
+    retired: bool,
+    /// The only currency it takes; any if absent.
+    #[schema(nullable = false)]
+    currency: Option<String>,
+    /// Of the balance on its normal side.
+    #[schema(nullable = false)]
+    minimum: Option<Exact>,
+    /// Of the balance on its normal side.
+    #[schema(nullable = false)]
+    maximum: Option<Exact>,
+    /// What the limits hold for; `available` if absent.
+    #[schema(nullable = false)]
+    limit_on: Option<LimitOn>,
+    /// Whether it is revalued; true for assets and liabilities if absent.
+    #[schema(nullable = false)]
+    monetary: Option<bool>,
+    /// What every posting by hand must have.
+    #[schema(nullable = false)]
+    required_dimensions: Option<Vec<String>>,
+}
+
+/// An account set as defined.
+#[derive(ToSchema)]
+pub(crate) struct AccountSetResult {
+    code: String,
+    name: String,
+    accounts: Vec<String>,
+    /// Sets whose accounts are in it.
+    sets: Vec<String>,
+    retired: bool,
+}
+
+/// A dimension as defined.
+#[derive(ToSchema)]
+pub(crate) struct DimensionResult {
+    code: String,
+    name: String,
+    /// The only values it may have; any if absent.
+    #[schema(nullable = false)]
+    values: Option<Vec<String>>,
+    retired: bool,
+}
+
+/// A tax code as defined.
+#[derive(ToSchema)]
+pub(crate) struct TaxCodeResult {
+    code: String,
+    name: String,
+    /// Per cent.
+    rate: Exact,
+    direction: TaxDirection,
+    /// Where the tax is posted.
+    account: String,
     retired: bool,
 }
 

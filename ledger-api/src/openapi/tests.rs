@@ -74,6 +74,11 @@ fn every_command_needs_a_key_and_every_path_parameter_is_described() {
         let has = |place: &str, field: &str| parameters.iter().any(|p| p["in"] == place && p["name"] == field);
         let is_command = !name.starts_with("get ") && !name.ends_with("/lookup") && !name.ends_with("/batches");
         assert_eq!(has("header", "Idempotency-Key"), is_command, "{name}");
+        let may_be_dry = is_command || name.ends_with("/batches");
+        for (place, field) in [("header", "Dry-Run"), ("query", "dry_run")] {
+            assert_eq!(has(place, field), may_be_dry, "{name}: {field}");
+        }
+        assert_eq!(op["responses"]["200"]["headers"]["Dry-Run"].is_object(), may_be_dry, "{name}");
         for field in name.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
             assert!(has("path", field), "{name}: {field}");
         }
@@ -115,5 +120,6 @@ fn what_the_document_adds_by_name_is_there() {
     for path in super::BODY_OPTIONAL {
         assert_ne!(document["paths"][path]["post"]["requestBody"]["required"], true, "{path}");
     }
+    assert_eq!(document["components"]["schemas"]["CurrencyCode"]["pattern"], super::CURRENCY_PATTERN);
     assert!(document["components"]["schemas"]["i64"].is_null(), "a number under an alias");
 }

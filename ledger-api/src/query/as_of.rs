@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use utoipa::{IntoParams, ToSchema};
 
+use super::balance::Known;
 use super::{Exact, corrupt, stock};
 use crate::limit::LEVELS_MAX;
 use crate::problem::{Fault, Problem};
@@ -100,14 +101,8 @@ pub(super) async fn find(
     query: &AsOfQuery,
     within: Option<&[LocationCode]>,
 ) -> Result<(Position, PastStock), Problem> {
-    if query.as_of_position.is_some() && query.recorded_before.is_some() {
-        return Err(Problem::new(Fault::ParameterInvalid, "as_of_position and recorded_before say the same: one of them"));
-    }
-    let upto = match (query.as_of_position, query.recorded_before) {
-        (Some(position), _) => position,
-        (None, Some(before)) => api.detached(position_before(api.pool.clone(), tenant, before)).await?,
-        (None, None) => i64::MAX,
-    };
+    let known = Known { as_of_position: query.as_of_position, recorded_before: query.recorded_before };
+    let upto = known.upto(api, TenantId(tenant)).await?.unwrap_or(i64::MAX);
     let read = read(api.pool.clone(), tenant, (sku.clone(), location.cloned()), (query.as_of, upto));
     let rows = api.detached(read).await?;
     let first = rows.first().ok_or_else(|| corrupt("view_cursor"))?;
@@ -163,10 +158,6 @@ impl stock::Pooled for Past {
     fn value(&mut self) -> &mut i64 {
         &mut self.value
     }
-}
-
-async fn position_before(pool: PgPool, tenant: i64, before: Timestamp) -> Result<Position, store::Error> {
-    store::read::position_before(&pool, TenantId(tenant), before).await
 }
 
 async fn read(

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use ledger_core::domain::catalogue::command::{
-    AccountType, Component, CostPool, LocationKind, NegativeStock, Tracking, ValuationMethod,
+    AccountType, Component, CostPool, LimitOn, LocationKind, NegativeStock, Tracking, ValuationMethod,
 };
 use ledger_core::domain::id::{AccountCode, LocationCode, Position, Sku};
 use ledger_core::domain::rejection::Rejection;
@@ -119,6 +119,30 @@ pub(crate) struct AccountBody {
     /// Takes postings from stock facts only.
     #[serde(default)]
     holds_inventory: bool,
+    /// The only currency it takes; any if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    currency: Option<String>,
+    /// Lowest balance on the normal side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<super::Exact>)]
+    minimum: Option<String>,
+    /// Highest balance on the normal side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<super::Exact>)]
+    maximum: Option<String>,
+    /// What the limits hold for; posted and pending if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    limit_on: Option<LimitOn>,
+    /// Whether its foreign balances are restated at a period's end; assets and liabilities are, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    monetary: Option<bool>,
+    /// Dimensions that a posting by hand must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    required_dimensions: Option<Vec<String>>,
     /// Version of its stream: what `If-Match` takes.
     #[serde(default)]
     stream_version: i64,
@@ -292,14 +316,18 @@ mod tests {
         });
         let mut location =
             json!({"code": "B1", "name": "Bin", "kind": "storage", "retired": false, "parent": "Z1", "x": -3, "y": 4});
+        let mut account = json!({
+            "code": "1000", "name": "Bank", "account_type": "asset", "parent": "1", "retired": false, "holds_inventory": true,
+            "currency": "USD", "minimum": "0", "maximum": "10.5", "limit_on": "posted", "monetary": false,
+            "required_dimensions": ["cost_centre"],
+        });
         let columns = json!({"stream_version": 0, "position": 0});
         let with_columns = |definition: &mut Value| {
             definition.as_object_mut().unwrap().extend(columns.as_object().unwrap().clone());
         };
-        let (item_shown, location_shown) = (shown::<ItemBody>(&item), shown::<LocationBody>(&location));
-        with_columns(&mut item);
-        with_columns(&mut location);
-        assert_eq!((item_shown, location_shown), (item, location));
+        let shown = (shown::<ItemBody>(&item), shown::<LocationBody>(&location), shown::<AccountBody>(&account));
+        [&mut item, &mut location, &mut account].into_iter().for_each(with_columns);
+        assert_eq!(shown, (item, location, account));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Names of event types: what filters take and what the views store as a number.
 
 /// Number and name of every event type.
-const EVENT_TYPES: [(i16, &str); 42] = [
+const EVENT_TYPES: [(i16, &str); 54] = [
     (1, "tenant_opened"),
     (2, "item_defined"),
     (3, "item_changed"),
@@ -11,6 +11,10 @@ const EVENT_TYPES: [(i16, &str); 42] = [
     (7, "account_changed"),
     (8, "posting_rule_defined"),
     (9, "stock_policy_defined"),
+    (10, "account_set_defined"),
+    (11, "dimension_defined"),
+    (12, "tax_code_defined"),
+    (13, "calendar_defined"),
     (20, "stock_received"),
     (21, "stock_issued"),
     (22, "stock_returned"),
@@ -37,6 +41,14 @@ const EVENT_TYPES: [(i16, &str); 42] = [
     (47, "reservation_filled"),
     (60, "journal_entry_posted"),
     (61, "journal_entry_reversed"),
+    (62, "journal_entry_held"),
+    (63, "journal_entry_settled"),
+    (64, "journal_entry_voided"),
+    (65, "journal_entry_expired"),
+    (66, "currency_revalued"),
+    (67, "year_closed"),
+    (68, "period_closed"),
+    (69, "period_reopened"),
     (80, "transfer_dispatched"),
     (81, "transfer_received"),
     (82, "transfer_cancelled"),
@@ -67,7 +79,9 @@ mod tests {
     use ledger_core::domain::count::event::{CountCancelled, CountOpened, CountPosted, CountRecorded};
     use ledger_core::domain::event::Event;
     use ledger_core::domain::id::{CountId, EntryId, ExpectationId, LocationCode, ReservationId, Sku, TransferId};
-    use ledger_core::domain::journal::event::JournalEntryPosted;
+    use ledger_core::domain::journal::event::JournalEntryFreed;
+    use ledger_core::domain::period::Month;
+    use ledger_core::domain::period::event::{CalendarDefined, PeriodClosed, PeriodReopened};
     use ledger_core::domain::reservation::event::{
         ReservationClosed, ReservationCommitted, ReservationConfirmed, ReservationLines,
     };
@@ -84,7 +98,7 @@ mod tests {
         let moved = || StockMoved { sku: Sku::default(), movements: Vec::new() };
         let (transfer, count) = (TransferId::default, CountId::default);
         let committed = ReservationCommitted { id: ReservationId::default(), movements: Vec::new(), remaining: None };
-        let entry = JournalEntryPosted { id: EntryId::default(), description: None, money: 2, postings: Vec::new() };
+        let freed = || JournalEntryFreed { id: EntryId::default(), money: 2, freed: Vec::new() };
         let received = TransferReceived { id: transfer(), arrivals: Vec::new(), movements: Vec::new(), is_final: true };
         let events = [
             Event::ReservationReleased(closed()),
@@ -93,7 +107,11 @@ mod tests {
             Event::ReservationChanged(lines()),
             Event::ReservationConfirmed(ReservationConfirmed { id: ReservationId::default() }),
             Event::ReservationFilled(lines()),
-            Event::JournalEntryPosted(entry),
+            Event::JournalEntryVoided(freed()),
+            Event::JournalEntryExpired(freed()),
+            Event::CalendarDefined(CalendarDefined { year_starts_month: 1 }),
+            Event::PeriodClosed(PeriodClosed { period: Month::default(), soft: true, seal: None }),
+            Event::PeriodReopened(PeriodReopened { period: Month::default() }),
             Event::StockAssembled(moved()),
             Event::StockDisassembled(moved()),
             Event::StockCostAdded(StockCostAdded { receipt: Origin { position: 1, line: 0 }, movements: Vec::new() }),

@@ -34,6 +34,13 @@ pub(crate) struct Page<T> {
     next_cursor: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// The one page of a short list.
+    pub(crate) const fn whole(data: Vec<T>) -> Self {
+        Self { data, next_cursor: None }
+    }
+}
+
 /// Where in which list a page is.
 pub(crate) struct Place<'a> {
     scope: String,
@@ -59,9 +66,31 @@ impl<'a> Place<'a> {
         cursor.map(|cursor| cursor::read(&self.scope, cursor)).transpose()
     }
 
+    /// Rows of a page.
+    pub(crate) fn rows(&self) -> usize {
+        usize::try_from(self.rows).unwrap_or(usize::MAX)
+    }
+
     /// Rows to read: one more than shown tells whether there is a next page.
     pub(crate) const fn rows_to_read(&self) -> i64 {
         self.rows.saturating_add(1)
+    }
+
+    /// Leaves a page of the rows read; where the next one begins, if there is one. `key` is the place behind a row.
+    pub(crate) fn cut<T, K: Serialize>(&self, rows: &mut Vec<T>, key: impl Fn(&T) -> K) -> Option<String> {
+        let is_more = rows.len() > self.rows();
+        rows.truncate(self.rows());
+        rows.last().filter(|_| is_more).and_then(|last| self.cursor(&key(last)))
+    }
+
+    /// A cursor that leads to a place.
+    pub(crate) fn cursor<K: Serialize>(&self, key: &K) -> Option<String> {
+        cursor::write(&self.scope, key)
+    }
+
+    /// `Link: rel="next"` for a cursor.
+    pub(crate) fn link(&self, cursor: &str) -> Option<HeaderValue> {
+        next_link(self.uri, cursor)
     }
 
     /// Renders a page of the rows read; `key` is where the next page begins after a row.
@@ -75,11 +104,22 @@ impl<'a> Place<'a> {
         mut data: Vec<T>,
         key: impl Fn(&T) -> K,
     ) -> Result<Response, Problem> {
-        let rows = usize::try_from(self.rows).unwrap_or(usize::MAX);
-        let is_more = data.len() > rows;
-        data.truncate(rows);
-        let next_cursor = data.last().filter(|_| is_more).and_then(|last| cursor::write(&self.scope, &key(last)));
-        let link = next_cursor.as_deref().and_then(|cursor| next_link(self.uri, cursor));
+        let next_cursor = self.cut(&mut data, key);
+        self.show_page(reading, as_of, data, next_cursor)
+    }
+
+    /// Renders a page whose successor begins at a cursor.
+    ///
+    /// # Errors
+    /// See [`Reading::show`].
+    pub(crate) fn show_page<T: Serialize>(
+        &self,
+        reading: &Reading,
+        as_of: i64,
+        data: Vec<T>,
+        next_cursor: Option<String>,
+    ) -> Result<Response, Problem> {
+        let link = next_cursor.as_deref().and_then(|cursor| self.link(cursor));
         let mut response = reading.show(as_of, Version::None, &Page { data, next_cursor })?;
         if let Some(link) = link {
             response.headers_mut().insert(header::LINK, link);

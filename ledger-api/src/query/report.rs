@@ -1,239 +1,195 @@
-//! Reports whose totals must be zero.
+//! Reports: JSON for programs, CSV for spreadsheets, a printable page for people.
+//!
+//! **Shape**: each report reads balances or postings up to one position, makes its body, and [`Report::answer`] shows that
+//! as asked for. CSV and the page are two renderings of one [`Table`](table::Table).
+//! **Correctness**: what a report reads in several statements is bounded by one position. Totals are sums of units of any
+//! size, never of what is shown.
 
-use axum::extract::State;
+pub(crate) mod aged;
+mod csv;
+pub(crate) mod financial;
+pub(crate) mod general_ledger;
+mod html;
+mod table;
+mod tree;
+pub(crate) mod trial_balance;
+pub(crate) mod valuation;
+pub(crate) mod vat;
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, header as names};
 use axum::response::Response;
-use ledger_core::store;
-use serde::Serialize;
-use sqlx::PgPool;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::account::units;
-use super::{Exact, Reading, Version, corrupt};
-use crate::limit::REPORT_ROWS_MAX;
-use crate::openapi::{ReadHeaders, ReportAnswer};
+use super::balance::Fixed;
+use super::moment::{Since, Until};
+use super::tenant::Book;
+use super::{Reading, Version};
 use crate::problem::{Fault, Problem};
 use crate::state::Api;
+use table::Table;
 
-/// One account of the trial balance.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TrialLine {
-    /// The account.
-    account: String,
-    /// Display name.
-    name: String,
-    /// Asset, liability, equity, revenue or expense.
-    account_type: String,
-    /// Sum of the debits.
-    debits: Exact,
-    /// Sum of the credits.
-    credits: Exact,
-    /// Debits less credits.
-    balance: Exact,
+/// How a report is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Format {
+    /// For programs.
+    #[default]
+    Json,
+    /// For spreadsheets.
+    Csv,
+    /// For people and printers.
+    Html,
 }
 
-/// Every account with its sums.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TrialBalance {
-    /// The report includes every event up to here.
-    position: i64,
-    /// By code.
-    accounts: Vec<TrialLine>,
-    /// Sums over all accounts.
-    totals: TrialTotals,
+impl Format {
+    /// What the query names; else what `Accept` likes best among what there is, else JSON.
+    fn of(asked: Option<Self>, headers: &HeaderMap) -> Self {
+        asked.unwrap_or_else(|| preferred(headers).unwrap_or_default())
+    }
+
+    fn named(media_type: &str) -> Option<Self> {
+        match media_type.trim().to_ascii_lowercase().as_str() {
+            "application/json" => Some(Self::Json),
+            "text/csv" => Some(Self::Csv),
+            "text/html" => Some(Self::Html),
+            _another => None,
+        }
+    }
 }
 
-/// Sums over all accounts.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TrialTotals {
-    /// Sum of all debits.
-    debits: Exact,
-    /// Sum of all credits.
-    credits: Exact,
-    /// Debits less credits: zero.
-    difference: Exact,
-    /// True when the difference is zero.
-    balanced: bool,
+/// The best liked format; of equally liked ones the first.
+fn preferred(headers: &HeaderMap) -> Option<Format> {
+    let values = headers.get_all(names::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = values.flat_map(|value| value.split(','));
+    let liked = ranges.filter_map(|range| {
+        let mut parts = range.split(';');
+        let format = Format::named(parts.next()?)?;
+        let weight = parts.find_map(|p| p.trim().strip_prefix("q=")).map_or(1_000, thousandths);
+        (weight > 0).then_some((format, weight))
+    });
+    liked.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(format, _)| format)
 }
 
-#[derive(sqlx::FromRow)]
-struct TrialRow {
-    as_of: i64,
-    code: Option<String>,
-    name: Option<String>,
-    account_type: Option<String>,
-    money: i16,
-    debits: String,
-    credits: String,
+/// A weight such as `0.5` (RFC 9110, §12.4.2); what is none weighs nothing.
+fn thousandths(text: &str) -> u32 {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |s: &str| s.len() <= 3 && s.bytes().all(|b| b.is_ascii_digit());
+    match whole {
+        "1" if digits(fraction) => 1_000,
+        "0" if digits(fraction) => format!("{fraction:0<3}").parse().unwrap_or(0),
+        _no_weight => 0,
+    }
 }
 
-fn rows_max() -> i64 {
-    i64::try_from(REPORT_ROWS_MAX).unwrap_or(i64::MAX).saturating_add(1)
+/// A report about to be answered.
+struct Report<'a> {
+    api: &'a Api,
+    reading: &'a Reading,
+    book: Arc<Book>,
+    fixed: Fixed,
+    format: Format,
+    /// The report's name in its path.
+    name: &'static str,
 }
 
-fn must_fit(rows: usize) -> Result<(), Problem> {
-    if rows > REPORT_ROWS_MAX {
-        return Err(Problem::new(Fault::ResultTooLarge, format!("more than {REPORT_ROWS_MAX} accounts")));
+impl<'a> Report<'a> {
+    async fn new(
+        (api, reading): (&'a Api, &'a Reading),
+        name: &'static str,
+        format: Format,
+        fixed: Fixed,
+    ) -> Result<Self, Problem> {
+        let book = api.books.of(api, reading.tenant).await?;
+        Ok(Self { api, reading, book, fixed, format, name })
+    }
+
+    /// Shows a body as asked for.
+    fn answer<T: Serialize>(&self, body: &T, table: impl FnOnce() -> Table) -> Result<Response, Problem> {
+        let as_of = self.fixed.as_of;
+        let mut response = match self.format {
+            Format::Json => self.reading.show(as_of, Version::None, body)?,
+            Format::Csv => {
+                self.reading.send(as_of, Version::None, "text/csv; charset=utf-8; header=present", csv::render(&table()))?
+            }
+            Format::Html => {
+                let page = html::render(&table(), &self.frame());
+                self.reading.send(as_of, Version::None, "text/html; charset=utf-8", page)?
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(names::VARY, HeaderValue::from_static("Authorization, Accept, Accept-Encoding"));
+        match self.format {
+            Format::Json => {}
+            Format::Csv => {
+                let file = format!("attachment; filename=\"{}.csv\"", self.name);
+                headers.extend(HeaderValue::try_from(file).ok().map(|value| (names::CONTENT_DISPOSITION, value)));
+            }
+            Format::Html => {
+                headers.insert(names::CONTENT_SECURITY_POLICY, HeaderValue::from_static(html::POLICY));
+                headers.insert(names::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                headers.insert(names::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            }
+        }
+        Ok(response)
+    }
+
+    fn frame(&self) -> html::Frame {
+        let Book { code, name, currency, .. } = &*self.book;
+        let tenant = if name.is_empty() { code.clone() } else { format!("{name} ({code})") };
+        let tenant = if currency.is_empty() { tenant } else { format!("{tenant}, in {currency}") };
+        // To the second: nobody reads more of it.
+        let now = self.api.pipeline.now();
+        let made_at = ledger_core::domain::time::Timestamp(now.0.div_euclid(1_000_000).saturating_mul(1_000_000));
+        html::Frame { tenant, position: self.fixed.upto, made_at: made_at.to_string() }
+    }
+}
+
+/// A span must not end before it begins.
+///
+/// # Errors
+/// `parameter_invalid`.
+fn must_be_in_order(from: Since, to: Until) -> Result<(), Problem> {
+    if from.0 > to.0 {
+        return Err(Problem::new(Fault::ParameterInvalid, "from: must not be after to"));
     }
     Ok(())
 }
 
-fn decimals(money: i16) -> Result<u8, store::Error> {
-    u8::try_from(money).map_err(|_| corrupt("view_account_balance.money"))
-}
-
-fn trial_balance(rows: Vec<TrialRow>) -> Result<TrialBalance, store::Error> {
-    let (position, money) = match rows.first() {
-        Some(first) => (first.as_of, decimals(first.money)?),
-        None => (0, 0),
-    };
-    let (mut debits, mut credits) = (0_i128, 0_i128);
-    let mut accounts = Vec::with_capacity(rows.len());
-    for row in rows {
-        let Some(account) = row.code else { continue };
-        let (debit, credit, money) = (units(&row.debits)?, units(&row.credits)?, decimals(row.money)?);
-        debits = debits.saturating_add(debit);
-        credits = credits.saturating_add(credit);
-        accounts.push(TrialLine {
-            account,
-            name: row.name.unwrap_or_default(),
-            account_type: row.account_type.unwrap_or_default(),
-            debits: Exact::new(debit, money),
-            credits: Exact::new(credit, money),
-            balance: Exact::new(debit.saturating_sub(credit), money),
-        });
-    }
-    let difference = Exact::new(debits.saturating_sub(credits), money);
-    let (debits, credits) = (Exact::new(debits, money), Exact::new(credits, money));
-    Ok(TrialBalance { position, accounts, totals: TrialTotals { debits, credits, difference, balanced: difference.is_zero() } })
-}
-
-/// Trial balance
-///
-/// Every account with its debits and credits. The totals are equal at every position of the log.
-#[utoipa::path(get, path = "/v1/reports/trial-balance", tag = "Reports", operation_id = "get_trial_balance",
-    params(ReadHeaders), responses(ReportAnswer<TrialBalance>))]
-pub(crate) async fn get_trial_balance(State(api): State<Api>, reading: Reading) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
-    let rows: Vec<TrialRow> = api.detached(read(api.pool.clone(), reading.tenant.0, include_str!("trial_balance.sql"))).await?;
-    must_fit(rows.len())?;
-    let report = trial_balance(rows)?;
-    reading.show(report.position, Version::None, &report)
-}
-
-async fn read<T>(pool: PgPool, tenant: i64, statement: &'static str) -> Result<Vec<T>, store::Error>
-where
-    T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
-{
-    Ok(sqlx::query_as(statement).bind(tenant).bind(rows_max()).fetch_all(&pool).await?)
-}
-
-/// One inventory account.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct InventoryLine {
-    /// The account.
-    account: String,
-    /// Debits less credits.
-    balance: Exact,
-}
-
-/// Stock beside the accounts that must show its value.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Reconciliation {
-    /// The report includes every event up to here.
-    position: i64,
-    /// Value of all stock.
-    stock_value: Exact,
-    /// By code.
-    inventory_accounts: Vec<InventoryLine>,
-    /// Sum of their balances.
-    inventory_total: Exact,
-    /// Stock value less inventory accounts: zero.
-    difference: Exact,
-    /// True when the difference is zero.
-    reconciled: bool,
-}
-
-#[derive(sqlx::FromRow)]
-struct InventoryRow {
-    as_of: i64,
-    stock_value: String,
-    code: Option<String>,
-    money: Option<i16>,
-    balance: String,
-}
-
-fn reconciliation(rows: Vec<InventoryRow>) -> Result<Reconciliation, store::Error> {
-    let (position, stock) = match rows.first() {
-        Some(first) => (first.as_of, units(&first.stock_value)?),
-        None => (0, 0),
-    };
-    let money = decimals(rows.iter().find_map(|row| row.money).unwrap_or(0))?;
-    let mut total = 0_i128;
-    let mut inventory_accounts = Vec::new();
-    for row in rows {
-        let Some(account) = row.code else { continue };
-        let balance = units(&row.balance)?;
-        total = total.saturating_add(balance);
-        inventory_accounts.push(InventoryLine { account, balance: Exact::new(balance, money) });
-    }
-    let difference = Exact::new(stock.saturating_sub(total), money);
-    Ok(Reconciliation {
-        position,
-        stock_value: Exact::new(stock, money),
-        inventory_accounts,
-        inventory_total: Exact::new(total, money),
-        difference,
-        reconciled: difference.is_zero(),
-    })
-}
-
-/// Stock against accounts
-///
-/// The value of all stock beside the inventory accounts. The difference is zero at every position of the log.
-#[utoipa::path(get, path = "/v1/reports/reconciliation", tag = "Reports", operation_id = "get_reconciliation",
-    params(ReadHeaders), responses(ReportAnswer<Reconciliation>))]
-pub(crate) async fn get_reconciliation(State(api): State<Api>, reading: Reading) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
-    let rows: Vec<InventoryRow> =
-        api.detached(read(api.pool.clone(), reading.tenant.0, include_str!("reconciliation.sql"))).await?;
-    must_fit(rows.len())?;
-    let report = reconciliation(rows)?;
-    reading.show(report.position, Version::None, &report)
+/// Yes or no for people.
+fn yes_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn totals_are_summed_exactly() {
-        let row = |code: &str, debits: &str, credits: &str| TrialRow {
-            as_of: 9,
-            code: Some(code.into()),
-            name: None,
-            account_type: None,
-            money: 2,
-            debits: debits.into(),
-            credits: credits.into(),
-        };
-        let big = "9".repeat(30);
-        let report = trial_balance(vec![row("1", &big, "1"), row("2", "1", &big)]).unwrap();
-        assert!(report.totals.balanced);
-        assert_eq!(report.totals.debits.to_string(), format!("1{}.00", "0".repeat(28)));
-        assert!(!trial_balance(vec![row("1", "2", "1")]).unwrap().totals.balanced);
+    fn accepting(accept: &str) -> Format {
+        let mut headers = HeaderMap::new();
+        headers.insert(names::ACCEPT, HeaderValue::from_str(accept).unwrap());
+        Format::of(None, &headers)
     }
 
     #[test]
-    fn stock_without_accounts_does_not_reconcile() {
-        let row = |stock: &str, code: Option<&str>, balance: &str| InventoryRow {
-            as_of: 9,
-            stock_value: stock.into(),
-            code: code.map(Into::into),
-            money: Some(2),
-            balance: balance.into(),
-        };
-        assert!(reconciliation(vec![row("150", Some("1300"), "100"), row("150", Some("1310"), "50")]).unwrap().reconciled);
-        let report = reconciliation(vec![row("150", None, "0")]).unwrap();
-        assert_eq!((report.reconciled, report.difference.to_string()), (false, "1.50".into()));
+    fn the_best_liked_format_is_shown() {
+        assert_eq!(accepting("text/csv"), Format::Csv);
+        assert_eq!(accepting("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), Format::Html);
+        assert_eq!(accepting("text/csv;q=0.5, application/json;q=0.9"), Format::Json);
+        assert_eq!(accepting("text/html;q=0.1, TEXT/CSV; charset=utf-8; q=0.25"), Format::Csv);
+        for json in ["*/*", "application/json", "", "text/csv;q=0", "text/csv;q=2", "text/csv;q=x", "image/png"] {
+            assert_eq!(accepting(json), Format::Json, "{json}");
+        }
+        assert_eq!(Format::of(Some(Format::Html), &HeaderMap::new()), Format::Html);
+    }
+
+    #[test]
+    fn a_span_does_not_end_before_it_begins() {
+        let (day, next) = ("2026-11-30", "2026-12-01");
+        let order = |from: &str, to: &str| must_be_in_order(Since::parse(from).unwrap(), Until::parse(to).unwrap());
+        assert!(order(day, day).is_ok() && order(day, next).is_ok());
+        assert_eq!(order(next, day).unwrap_err().code(), "parameter_invalid");
     }
 }
