@@ -62,7 +62,10 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode> {
     let pool = urls.pool().await?;
     match args.verb {
         Verb::Create { code, name, currency, currency_scale, chart } => {
-            let open = OpenTenant { chart: (chart != ChartTemplate::default()).then_some(chart), ..describe(&code, name.as_deref(), &currency, currency_scale)? };
+            let open = OpenTenant {
+                chart: (chart != ChartTemplate::default()).then_some(chart),
+                ..describe(&code, name.as_deref(), &currency, currency_scale)?
+            };
             let (handle, tasks) =
                 pipeline::start(pipeline::Options::for_cores(urls.database()?.to_owned(), 1), pool.clone()).await?;
             let tenant = create(&pool, &handle, open).await?;
@@ -98,7 +101,8 @@ fn describe(code: &str, name: Option<&str>, currency: &str, currency_scale: Opti
     );
     let known = CurrencyCode::parse(currency).context("a currency is an ISO 4217 code such as EUR")?;
     let currency_scale = currency_scale.or_else(|| currency::scale(&known));
-    let currency_scale = currency_scale.with_context(|| format!("ISO 4217 has no currency {currency}; say its --currency-scale"))?;
+    let currency_scale =
+        currency_scale.with_context(|| format!("ISO 4217 has no currency {currency}; say its --currency-scale"))?;
     Ok(OpenTenant {
         code: Text::parse(code)?,
         name: Text::parse(name.unwrap_or(code))?,

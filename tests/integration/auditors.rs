@@ -11,7 +11,7 @@ use crate::cli::real_input;
 use crate::harness::{Client, Parts, Tenant, World};
 
 /// Every type of event that posts or moves goods.
-const MOVING: [&str; 21] = [
+const MOVING: [&str; 24] = [
     "stock_received",
     "stock_issued",
     "stock_returned",
@@ -33,6 +33,9 @@ const MOVING: [&str; 21] = [
     "count_posted",
     "journal_entry_posted",
     "journal_entry_reversed",
+    "journal_entry_settled",
+    "currency_revalued",
+    "year_closed",
 ];
 
 /// Figures by our codes; none that are zero.
@@ -147,8 +150,8 @@ fn declared(journal: &str, directive: &str, tag: &str) -> BTreeMap<String, Strin
     names
 }
 
-/// hledger's balances at cost by account, and its units by item, after its strict check.
-fn hledger(file: &Path) -> (Figures, Figures) {
+/// hledger's balances at cost by account, its units by item, and of foreign currencies by account, after its strict check.
+fn hledger(file: &Path) -> (Figures, Figures, Figures) {
     let (program, name) = (auditor("hledger", "bin/hledger"), file.to_str().unwrap());
     run(&program, &["-f", name, "check", "--strict"]);
     let journal = std::fs::read_to_string(file).unwrap();
@@ -160,19 +163,21 @@ fn hledger(file: &Path) -> (Figures, Figures) {
         assert_eq!(reader.headers().unwrap(), vec!["account", "commodity", "balance"]);
         reader.records().map(|r| r.unwrap()).map(|r| [r[0].to_owned(), r[1].to_owned(), r[2].to_owned()]).collect()
     };
-    let (mut at_cost, mut units) = (Figures::new(), Figures::new());
+    let (mut at_cost, mut units, mut foreign) = (Figures::new(), Figures::new(), Figures::new());
     for [account, commodity, number] in rows(&["--cost"]) {
         assert!(commodity == "EUR" || commodity.is_empty(), "{account}: {number} {commodity} at cost");
         add(&mut at_cost, &accounts[&account], &number);
     }
-    for [_, commodity, number] in rows(&[]) {
+    for [account, commodity, number] in rows(&[]) {
         if let Some(sku) = items.get(&commodity) {
             add(&mut units, sku, &number);
+        } else if commodity == "USD" || commodity == "JPY" {
+            add(&mut foreign, &format!("{} {commodity}", accounts[&account]), &number);
         } else {
             assert!(commodity == "EUR" || commodity.is_empty(), "{number} {commodity}");
         }
     }
-    (not_zero(at_cost), not_zero(units))
+    (not_zero(at_cost), not_zero(units), not_zero(foreign))
 }
 
 /// Exports a tenant's books in both syntaxes and compares all that the programs say with our own exports; answers
@@ -191,9 +196,10 @@ fn agrees(world: &World, tenant: &Tenant, dir: &Path) -> (Value, String, String)
     assert_eq!(figures(&read["accounts"]), balances, "Beancount's balances at cost");
     assert_eq!(figures(&read["items"]), stock, "Beancount's units");
     let (journal, file) = write("hledger");
-    let (at_cost, units) = hledger(&file);
+    let (at_cost, units, foreign) = hledger(&file);
     assert_eq!(at_cost, balances, "hledger's balances at cost");
     assert_eq!(units, stock, "hledger's units");
+    assert_eq!(foreign, figures(&read["foreign"]), "both programs' foreign currencies");
     (read, beans, journal)
 }
 
@@ -387,6 +393,29 @@ async fn entries(c: &Client) {
     ok(c, "/v1/journal/entries", json!({"id": "E2", "postings": postings})).await;
     ok(c, "/v1/journal/entries/E2/reverse", json!({"effective_at": "2026-04-01T00:00:00Z"})).await;
     ok(c, "/v1/journal/entries", json!({"id": "E3", "postings": postings})).await;
+    currencies(c).await;
+}
+
+/// Dollars and yen: earned, paid at another rate, restated, carried to retained earnings.
+async fn currencies(c: &Client) {
+    let pair = |debit: &str, credit: &str, currency: &str, amount: &str, rate: &str, day: &str| {
+        json!({"effective_at": format!("{day}T09:00:00Z"), "rates": [{"currency": currency, "rate": rate}], "postings": [
+            {"account": debit, "debit": amount, "currency": currency}, {"account": credit, "credit": amount, "currency": currency}]})
+    };
+    for body in [
+        pair("1100", "4000", "USD", "333.33", "0.9", "2025-12-31"),
+        pair("1000", "1100", "USD", "111.11", "0.95", "2026-01-15"),
+        pair("1100", "4000", "JPY", "1", "0.004", "2026-01-16"),
+        pair("6000", "2000", "JPY", "12345", "0.00625", "2026-01-17"),
+    ] {
+        ok(c, "/v1/journal/entries", body).await;
+    }
+    let mut held = pair("1100", "4000", "USD", "10", "0.9", "2026-01-18");
+    (held["id"], held["pending"]) = (json!("H"), json!(true));
+    ok(c, "/v1/journal/entries", held).await;
+    ok(c, "/v1/journal/entries/H/settle", json!({"amount": "3.33"})).await;
+    ok(c, "/v1/journal/revaluations", json!({"currency": "USD", "rate": "1.01", "period": "2026-01"})).await;
+    ok(c, "/v1/years/2025/close", json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -403,6 +432,7 @@ async fn books_of_every_kind_of_event_read_the_same_elsewhere() {
     world.verify_clean("nasty");
     let dir = directory("auditors");
     let (read, beans, journal) = agrees(&world, &tenant, &dir);
+    assert_eq!(read["foreign"]["1100 USD"], json!("225.55"), "{}", read["foreign"]);
     // What had layers has them there; what was an average when its method changed stays one lot.
     let mut own = Figures::new();
     let valuation = export(&world, "nasty", "valuation");

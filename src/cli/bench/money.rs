@@ -98,7 +98,12 @@ fn entry(debit: &str, credits: impl Iterator<Item = String>) -> Result<Action> {
 }
 
 /// Entries from many callers at once; `make` says which entry a caller's turn is.
-async fn post(bench: &Bench, tenant: TenantId, total: usize, make: fn(usize, usize) -> Result<Action>) -> Result<(Duration, Vec<Duration>)> {
+async fn post(
+    bench: &Bench,
+    tenant: TenantId,
+    total: usize,
+    make: fn(usize, usize) -> Result<Action>,
+) -> Result<(Duration, Vec<Duration>)> {
     let started = Instant::now();
     let context = Arc::new(Context::default());
     let mut tasks = Vec::new();

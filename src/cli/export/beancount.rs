@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
 use ledger_core::domain::catalogue::event::AccountDefinition;
-use ledger_core::domain::id::{AccountCode, Sku};
+use ledger_core::domain::event::Posting;
+use ledger_core::domain::id::{AccountCode, CurrencyCode, Sku};
 use ledger_core::domain::stock::event::Movement;
 use ledger_core::view::decimal;
 
@@ -36,6 +37,7 @@ const PRODUCT_DIGITS_MAX: u32 = 27;
 pub(super) struct Beancount {
     accounts: HashMap<AccountCode, String>,
     items: HashMap<Sku, Item>,
+    currencies: BTreeMap<CurrencyCode, String>,
     base: String,
     first_day: String,
     layers: HashMap<Sku, BTreeMap<i64, Layer>>,
@@ -77,6 +79,8 @@ impl Syntax for Beancount {
             commodities.take(word);
         }
         let base = commodities.take(&commodity(all.currency()));
+        // Before the items: one that is called like a currency gives way.
+        let currencies = all.currencies.keys().map(|c| (c.clone(), commodities.take(&commodity(c.as_str())))).collect();
         let mut parts = Names::new('-', PART_CHARS_MAX);
         let accounts = names::accounts(&all.accounts, &mut parts, account_part);
         let mut item = |sku: &Sku| {
@@ -87,6 +91,7 @@ impl Syntax for Beancount {
         Self {
             accounts,
             items: all.items.iter().map(|i| (i.sku.clone(), item(&i.sku))).collect(),
+            currencies,
             base,
             first_day: all.first_day(),
             layers: HashMap::new(),
@@ -99,6 +104,10 @@ impl Syntax for Beancount {
         writeln!(out, "option \"title\" {}", quoted(title))?;
         writeln!(out, "option \"operating_currency\" {}", quoted(&self.base))?;
         writeln!(out, "\n{first} commodity {}", self.base)?;
+        for (code, currency) in &self.currencies {
+            writeln!(out, "{first} commodity {currency}")?;
+            meta(out, 2, [("currency", code.to_string())])?;
+        }
         for item in &all.items {
             writeln!(out, "{first} commodity {}", self.item(&item.sku))?;
             let known = [("sku", item.sku.as_str()), ("name", item.name.as_str()), ("unit", item.unit.as_str())];
@@ -136,10 +145,7 @@ impl Syntax for Beancount {
                         self.beside(&mut body, beside.take())?;
                     }
                 }
-                Line::Posting { posting, money } => {
-                    let amount = journal::posted(posting, money, &self.base);
-                    writeln!(body, "  {}  {amount}", self.account(&posting.account))?;
-                }
+                Line::Posting { posting, money } => self.posting(&mut body, posting, money)?,
                 Line::Rest { account, amount, money } => {
                     writeln!(body, "  {}  {} {}", self.account(account), super::amount(amount, money), self.base)?;
                 }
@@ -176,6 +182,25 @@ impl Beancount {
     /// An item's account below the one that holds its value.
     fn holding(&self, account: &AccountCode, sku: &Sku) -> String {
         format!("{}:{}", self.account(account), self.items.get(sku).map_or("", |i| i.part.as_str()))
+    }
+
+    /// A posting; one in a foreign currency as units at no cost beside their value, for which nothing is divided.
+    fn posting(&self, out: &mut Vec<u8>, p: &Posting, money: u8) -> io::Result<()> {
+        let (account, base) = (self.account(&p.account), &self.base);
+        if let Some((code, units, scale)) = p.foreign().filter(|(_, units, _)| *units != 0) {
+            let currency = self.currencies.get(code).map_or("", String::as_str);
+            writeln!(
+                out,
+                "  {account}  {} {currency} {{0 {base}, {}, {}}}",
+                decimal(units, scale),
+                self.first_day,
+                quoted(currency)
+            )?;
+        }
+        if p.amount != 0 {
+            writeln!(out, "  {account}  {} {base}", decimal(p.amount, money))?;
+        }
+        Ok(())
     }
 
     /// A movement's lots; answers what of its value they do not hold.
@@ -357,7 +382,7 @@ mod tests {
 
     fn part(code: &str, name: &str) -> String {
         let (code, name) = (AccountCode::parse(code).unwrap(), Text::parse(name).unwrap());
-        account_part(&AccountDefinition { code, name, account_type: AccountType::Asset, parent: None, retired: false })
+        account_part(&AccountDefinition::new(code, name, AccountType::Asset))
     }
 
     #[test]
@@ -394,6 +419,7 @@ mod tests {
     #[test]
     fn a_layer_keeps_its_cost_and_what_differs_stands_beside_it() {
         let mut books = Beancount {
+            currencies: BTreeMap::new(),
             accounts: HashMap::new(),
             items: HashMap::new(),
             base: "GBP".into(),

@@ -3,14 +3,16 @@
 //! **Shape**: commodities and accounts are declared, so that `hledger check --strict` passes; then transactions and prices
 //! in the order of the log, which hledger sorts by day itself. What is known of an event or of goods are tags.
 //! **Correctness**: `3 "TEA" @@ 10.00 GBP` is a total, kept as it is: hledger's numbers are exact decimals and nothing is
-//! divided. A total has no sign, so where quantity and value differ in theirs, the value is a posting of its own.
+//! divided. A total has no sign, so where quantity and value differ in theirs, the value is a posting of its own. Foreign
+//! currencies stand the same way, at the value in the base currency that they were posted at.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 
 use ledger_core::domain::catalogue::command::AccountType;
 use ledger_core::domain::catalogue::event::AccountDefinition;
-use ledger_core::domain::id::{AccountCode, Sku};
+use ledger_core::domain::event::Posting;
+use ledger_core::domain::id::{AccountCode, CurrencyCode, Sku};
 use ledger_core::domain::stock::event::Movement;
 use ledger_core::view::decimal;
 
@@ -26,6 +28,7 @@ pub(super) struct Hledger {
     accounts: HashMap<AccountCode, String>,
     /// In quotes.
     items: HashMap<Sku, String>,
+    currencies: HashMap<CurrencyCode, String>,
     base: String,
 }
 
@@ -33,7 +36,10 @@ impl Syntax for Hledger {
     fn new(all: &Catalogue) -> Self {
         let mut commodities = Names::new('~', NAME_CHARS_MAX);
         let base = quoted(&commodities.take(&commodity(all.currency())));
+        // Before the items: one that is called like a currency gives way.
+        let currencies = all.currencies.keys().map(|c| (c.clone(), quoted(&commodities.take(&commodity(c.as_str()))))).collect();
         Self {
+            currencies,
             accounts: names::accounts(&all.accounts, &mut Names::new('~', NAME_CHARS_MAX), account_part),
             items: all.items.iter().map(|i| (i.sku.clone(), quoted(&commodities.take(&commodity(i.sku.as_str()))))).collect(),
             base,
@@ -44,6 +50,9 @@ impl Syntax for Hledger {
         let title = all.tenant.as_ref().map_or("", |t| t.name.as_str());
         writeln!(out, "; {}", one_line(title))?;
         writeln!(out, "decimal-mark .\n\ncommodity {} {}", format_of(all.money()), self.base)?;
+        for (code, scale) in &all.currencies {
+            writeln!(out, "commodity {} {}", format_of(*scale), self.currencies.get(code).map_or("", String::as_str))?;
+        }
         for item in &all.items {
             let known = [("sku", item.sku.as_str()), ("name", item.name.as_str()), ("unit", item.unit.as_str())];
             let known = tags(known.map(|(key, value)| (key, value.to_owned())));
@@ -72,10 +81,7 @@ impl Syntax for Hledger {
         for line in &t.lines {
             match *line {
                 Line::Goods { account, movement } => self.goods(out, account, movement)?,
-                Line::Posting { posting, money } => {
-                    let amount = journal::posted(posting, money, &self.base);
-                    writeln!(out, "    {}  {amount}", self.account(&posting.account))?;
-                }
+                Line::Posting { posting, money } => self.posting(out, posting, money)?,
                 Line::Rest { account, amount, money } => {
                     writeln!(out, "    {}  {} {}", self.account(account), super::amount(amount, money), self.base)?;
                 }
@@ -96,6 +102,22 @@ impl Hledger {
 
     fn item(&self, sku: &Sku) -> &str {
         self.items.get(sku).map_or("", String::as_str)
+    }
+
+    /// A posting; one in a foreign currency with the total it is carried at.
+    fn posting(&self, out: &mut impl Write, p: &Posting, money: u8) -> io::Result<()> {
+        let (account, base) = (self.account(&p.account), &self.base);
+        let mut value = p.amount;
+        if let Some((code, units, scale)) = p.foreign().filter(|(_, units, _)| *units != 0) {
+            let currency = self.currencies.get(code).map_or("", String::as_str);
+            let total = if units.signum() == value.signum() { std::mem::take(&mut value) } else { 0 };
+            let (units, total) = (decimal(units, scale), decimal(total.saturating_abs(), money));
+            writeln!(out, "    {account}  {units} {currency} @@ {total} {base}")?;
+            if value == 0 {
+                return Ok(());
+            }
+        }
+        writeln!(out, "    {account}  {} {base}", decimal(value, money))
     }
 
     /// A movement, layer by layer.
@@ -180,7 +202,7 @@ mod tests {
             ["GBP", "\"85123A\"", "\"a 'b', c\"", "tea"]
         );
         let (code, name) = (AccountCode::parse("1:3").unwrap(), Text::parse("In  (x);\n\ty 5%").unwrap());
-        let account = AccountDefinition { code, name, account_type: AccountType::Asset, parent: None, retired: false };
+        let account = AccountDefinition::new(code, name, AccountType::Asset);
         assert_eq!(account_part(&account), "1%3A3 In (x)%3B y 5%");
         assert_eq!(one_line("a; b | c\n2"), "a%3B b | c%0A2");
         assert_eq!(tags([("lot", "a, [1/2]".to_owned()), ("of", "3.0".to_owned())]), "lot:a%2C %5B1/2], of:3.0");
@@ -190,7 +212,8 @@ mod tests {
     fn a_value_of_the_other_sign_is_a_posting_of_its_own() {
         let sku = Sku::parse("X").unwrap();
         let accounts = HashMap::from([(AccountCode::default(), "Assets:S".to_owned())]);
-        let books = Hledger { accounts, items: HashMap::from([(sku, "X".to_owned())]), base: "GBP".into() };
+        let (items, currencies) = (HashMap::from([(sku, "X".to_owned())]), HashMap::new());
+        let books = Hledger { accounts, items, currencies, base: "GBP".into() };
         let see = |m: &Movement| {
             let mut out = Vec::new();
             books.goods(&mut out, &AccountCode::default(), m).unwrap();

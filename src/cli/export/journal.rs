@@ -7,18 +7,17 @@
 //! along). What an event posts there beyond the value of its movements, a [`Line::Rest`] shows, so that for every account
 //! the lines of a transaction sum to the postings of its event, whatever the event.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context as _, Result, ensure};
 use ledger_core::domain::catalogue::command::{CostPool, LocationKind, MovementKind};
 use ledger_core::domain::catalogue::event::{AccountDefinition, ItemDefinition, TenantOpened};
 use ledger_core::domain::event::{Event, Posting, Recorded};
-use ledger_core::domain::id::{AccountCode, LocationCode, Position, PostingClass, Sku, TenantId};
+use ledger_core::domain::id::{AccountCode, CurrencyCode, LocationCode, Position, PostingClass, Sku, TenantId};
 use ledger_core::domain::stock::event::Movement;
 use ledger_core::domain::time::Timestamp;
 use ledger_core::store::read;
-use ledger_core::view::decimal;
 use sqlx::postgres::PgPool;
 
 use super::{PAGE_EVENTS, amount};
@@ -83,12 +82,6 @@ pub(super) fn parts(m: &Movement) -> Vec<Part> {
     parts
 }
 
-/// A posting's amount with its currency; a debit has no sign.
-pub(super) fn posted(posting: &Posting, money: u8, base: &str) -> String {
-    let Posting { amount, .. } = posting;
-    format!("{} {base}", decimal(*amount, money))
-}
-
 /// Definitions as they are at some position.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
@@ -97,6 +90,8 @@ pub(super) struct Catalogue {
     pub(super) accounts: Vec<AccountDefinition>,
     /// In the order they were defined.
     pub(super) items: Vec<ItemDefinition>,
+    /// Foreign currencies that anything was posted in, with their decimals.
+    pub(super) currencies: BTreeMap<CurrencyCode, u8>,
     account_at: HashMap<AccountCode, usize>,
     item_at: HashMap<Sku, usize>,
     kinds: HashMap<LocationCode, LocationKind>,
@@ -113,6 +108,8 @@ impl Catalogue {
         self.last = recorded.position;
         let at = recorded.effective_at();
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        let foreign = recorded.fact.event.postings().filter_map(|(p, _)| p.foreign());
+        self.currencies.extend(foreign.map(|(code, _, scale)| (code.clone(), scale)));
         match &recorded.fact.event {
             Event::TenantOpened(t) => self.tenant = Some(t.clone()),
             Event::AccountOpened(d) | Event::AccountChanged(d) => {
@@ -390,14 +387,13 @@ pub(super) mod tests {
         put(&mut now.items, &mut now.item_at, item.sku.clone(), item);
         // The counterpart is the inventory account itself: goods come in, no value does.
         let both = [("1300", 500), ("1300", -500), ("2100", -3), ("1300", 3)];
-        let postings = both.map(|(code, amount)| Posting { account: account(code), amount });
+        let postings = both.map(|(code, amount)| Posting::new(account(code), amount));
         let event = Event::StockReceived(Movement { postings: postings.to_vec(), ..movement(2, 500, &[]) });
         let lines = now.lines(&event).unwrap();
         let [Line::Goods { account: a, .. }, Line::Posting { posting, .. }, Line::Rest { amount, .. }] = lines.as_slice() else {
             panic!("{lines:?}");
         };
         assert_eq!((a.as_str(), posting.amount, *amount), ("1300", -3, -497));
-        assert_eq!(posted(posting, 2, "GBP"), "-0.03 GBP");
     }
 
     #[test]

@@ -229,6 +229,7 @@ async fn cards(pool: &PgPool, tenant: TenantId) -> Result<()> {
         last = newest.recorded.position;
         for stored in &page {
             tables.fold(&stored.recorded)?;
+            tables.postings.clear();
             let what = stored.recorded.fact.event.type_name();
             for c in tables.cards.drain(..) {
                 out.write_record([

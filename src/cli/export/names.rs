@@ -143,6 +143,6 @@ mod tests {
 
     fn account_of_nothing() -> AccountDefinition {
         let (code, name) = (AccountCode::default(), ledger_core::domain::id::Text::default());
-        AccountDefinition { code, name, account_type: AccountType::Asset, parent: None, retired: false }
+        AccountDefinition::new(code, name, AccountType::Asset)
     }
 }

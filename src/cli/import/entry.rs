@@ -125,6 +125,7 @@ fn one_sided(line: &Line) -> Result<Unsent> {
         debits: Text::parse(debits)?,
         credits: Text::parse(credits)?,
         difference: Text::parse(&line.amount.to_string())?,
+        currency: None,
     })))
 }
 
