@@ -30,8 +30,8 @@ const COMMON: [Row; 23] = [
     ("5500", "Scrap", Expense, ""),
     ("5600", "Production clearing", Expense, ""),
     ("6000", "Operating expenses", Expense, ""),
-    ("6100", "Exchange differences", Expense, ""),
-    ("6110", "Unrealised exchange differences", Expense, "6100"),
+    ("6900", "Exchange differences", Expense, ""),
+    ("6910", "Unrealised exchange differences", Expense, "6900"),
 ];
 
 const RETAIL: [Row; 9] = [
@@ -91,8 +91,8 @@ const RULES: [(MovementKind, &str); 15] = [
     (MovementKind::Production, "5600"),
     (MovementKind::PriceVariance, "5400"),
     (MovementKind::LandedCost, "2110"),
-    (MovementKind::Exchange, "6100"),
-    (MovementKind::UnrealisedExchange, "6110"),
+    (MovementKind::Exchange, "6900"),
+    (MovementKind::UnrealisedExchange, "6910"),
     (MovementKind::RetainedEarnings, "3100"),
 ];
 

@@ -195,7 +195,7 @@ fn what_is_settled_in_another_currency_gains_or_loses_against_what_it_was_carrie
     let paid = in_currency(post(&[("usd", "debit", "150"), ("debtors", "credit", "150")]), "USD", &[0, 1]);
     let events = book.ok(rated(paid, &[("USD", "0.80")]));
     assert_eq!((book.held_in("debtors", "USD"), book.held_in("usd", "USD")), ((5_000, 4_625), (15_000, 12_000)));
-    assert_eq!(book.account("6100"), 1_875);
+    assert_eq!(book.account("6900"), 1_875);
     let Event::JournalEntryPosted(told) = &events[0].fact.event else { panic!() };
     assert_eq!((told.postings.len(), told.exchange_difference), (3, Some(-1_875)));
     // At the period's end the rest is restated, and taken back in the next instant.
@@ -210,10 +210,10 @@ fn what_is_settled_in_another_currency_gains_or_loses_against_what_it_was_carrie
         (account.book(&"USD".parse().unwrap()).unwrap().at(september), account.at(september).balance())
     };
     assert_eq!((at_the_end(&book, "debtors").0, at_the_end(&book, "usd").0), ((5_000, 5_000), (15_000, 15_000)));
-    assert_eq!(book.ledger.account("6110").unwrap().1.at(SEPTEMBER.parse().unwrap()).balance(), -375 - 3_000);
+    assert_eq!(book.ledger.account("6910").unwrap().1.at(SEPTEMBER.parse().unwrap()).balance(), -375 - 3_000);
     assert!(book.ok(restate("r2", "1.00")).is_empty(), "restated already");
     book.ok(restate("r3", "0.90"));
-    assert_eq!((at_the_end(&book, "usd").1, book.held_in("usd", "USD"), book.account("6110")), (13_500, (15_000, 12_000), 0));
+    assert_eq!((at_the_end(&book, "usd").1, book.held_in("usd", "USD"), book.account("6910")), (13_500, (15_000, 12_000), 0));
     assert_eq!(book.code(json!({"type": "reverse_entry", "id": "r"})), "entry_already_reversed");
     // Exchanged into the base currency: the whole of what is left takes the whole of its value.
     let sell = |amount: &str, base: &str| {
@@ -222,7 +222,7 @@ fn what_is_settled_in_another_currency_gains_or_loses_against_what_it_was_carrie
     book.ok(sell("100.01", "83.34"));
     book.ok(sell("49.99", "41.66"));
     assert_eq!(book.held_in("usd", "USD"), (0, 0));
-    assert_eq!(book.account("6100"), 1_875 - (8_334 + 4_166 - 12_000));
+    assert_eq!(book.account("6900"), 1_875 - (8_334 + 4_166 - 12_000));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_currency_without_a_rate_carries_its_value_along() {
     book.ok(over("1"));
     assert_eq!((book.held_in("usd", "USD"), book.held_in("usd2", "USD")), ((100, 33), (200, 67)));
     book.ok(over("1"));
-    assert_eq!((book.held_in("usd", "USD"), book.held_in("usd2", "USD"), book.account("6100")), ((0, 0), (300, 100), 0));
+    assert_eq!((book.held_in("usd", "USD"), book.held_in("usd2", "USD"), book.account("6900")), ((0, 0), (300, 100), 0));
     assert_eq!(book.code(over("1")), "rate_required", "nothing is there to be carried");
 }
 
