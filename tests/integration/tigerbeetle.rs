@@ -753,8 +753,15 @@ impl Run<'_> {
             }
             _time_goes_on => count(&self.steps[no], "value"),
         };
-        let last = self.lapses.iter().filter(|(after, _)| *after <= seconds).map(|(_, at)| *at).max().unwrap();
-        tokio::time::sleep_until(last + Duration::from_millis(50)).await;
+        let gone: Vec<Instant> = self.lapses.iter().filter(|(after, _)| *after <= seconds).map(|(_, at)| *at).collect();
+        tokio::time::sleep_until(*gone.iter().max().unwrap()).await;
+        // What lapsed is void at its instant. Its answers are the same once that is recorded: the steps behind see it so.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let log = format!("/v1/events?after={}", self.position);
+        while self.client.get(&log).await.expect(200).json["data"].as_array().unwrap().len() < gone.len() {
+            assert!(Instant::now() < deadline, "{}: nobody records that it has lapsed", self.place(no));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         self.tally.driven += 1;
         no + 1
     }

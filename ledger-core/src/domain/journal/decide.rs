@@ -221,10 +221,11 @@ fn pending_entry<'a>(ledger: &'a Ledger, id: &EntryId) -> Result<&'a Entry, Reje
     let entry = ledger.entry(id.as_str()).ok_or_else(|| Rejection::UnknownEntry { entry: id.clone() })?;
     match entry.status {
         EntryStatus::Pending => Ok(entry),
-        EntryStatus::Lapsed => {
+        // Recorded or not: the same answer with the sweeper stopped.
+        EntryStatus::Lapsed | EntryStatus::Expired => {
             Err(Rejection::EntryExpired { entry: id.clone(), expired_at: entry.expires_at.unwrap_or_default() })
         }
-        EntryStatus::Posted | EntryStatus::Settled | EntryStatus::Voided | EntryStatus::Expired => {
+        EntryStatus::Posted | EntryStatus::Settled | EntryStatus::Voided => {
             Err(Rejection::EntryNotPending { entry: id.clone(), status: Text::trusted(entry.status.as_str()) })
         }
     }

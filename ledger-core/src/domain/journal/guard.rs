@@ -101,8 +101,8 @@ fn check_totals(ledger: &Ledger, facts: &[Fact]) -> Result<(), Rejection> {
         let Some((_, account)) = ledger.account(p.account.as_str()) else { continue };
         let foreign = p.foreign().map(|(code, units, _)| (code, units, account.book(code)));
         let of = |posted: Sides, pending: Sides| if is_pending { pending } else { posted };
-        let base = of(account.sides(), account.pending);
-        let in_foreign = foreign.and_then(|(_, _, b)| b).map_or(Sides::default(), |b| of(b.sides, b.pending));
+        let base = of(account.sides(), account.recorded_pending);
+        let in_foreign = foreign.and_then(|(_, _, b)| b).map_or(Sides::default(), |b| of(b.sides, b.recorded_pending));
         if is_roomy(base) && is_roomy(in_foreign) {
             continue;
         }

@@ -45,6 +45,17 @@ impl Sides {
     }
 }
 
+/// Which pending totals change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pending {
+    /// An entry was held, settled or set free: what is in force and what is recorded.
+    Both,
+    /// An entry's instant has come: what is in force.
+    Lapsed,
+    /// That was recorded: what is recorded.
+    Recorded,
+}
+
 /// What an account holds in one foreign currency.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Book {
@@ -58,6 +69,8 @@ pub struct Book {
     pub base: i128,
     /// Pending, in units of the currency.
     pub pending: Sides,
+    /// The same, with what has lapsed and is not recorded as expired.
+    pub(crate) recorded_pending: Sides,
     /// By month: posted in units of the currency, and its base value.
     months: Vec<(Month, Sides, i128)>,
 }
@@ -84,6 +97,8 @@ pub struct Account {
     pub credits: i128,
     /// Pending, in units of the base currency.
     pub pending: Sides,
+    /// The same, with what has lapsed and is not recorded as expired: what the views hold.
+    pub(crate) recorded_pending: Sides,
     /// Newest event that posted to it; 0 for none.
     pub position: Position,
     /// Takes postings from stock facts only: it is, or was, some class's inventory account.
@@ -96,16 +111,9 @@ pub struct Account {
 
 impl PartialEq for Account {
     fn eq(&self, other: &Self) -> bool {
-        (&self.definition, self.stream, self.debits, self.credits, self.pending, self.position, self.holds_inventory)
-            == (
-                &other.definition,
-                other.stream,
-                other.debits,
-                other.credits,
-                other.pending,
-                other.position,
-                other.holds_inventory,
-            )
+        let totals = |a: &Self| (a.debits, a.credits, a.pending, a.recorded_pending);
+        let rest = |a: &Self| (a.stream, a.position, a.holds_inventory);
+        (&self.definition, totals(self), rest(self)) == (&other.definition, totals(other), rest(other))
             && self.books().eq(other.books())
             && self.months().eq(other.months())
     }
@@ -113,8 +121,19 @@ impl PartialEq for Account {
 
 impl Account {
     pub(super) fn new(definition: AccountDefinition, stream: Stream) -> Self {
-        let (pending, books, months) = (Sides { debits: 0, credits: 0 }, Vec::new(), Vec::new());
-        Self { definition, stream, debits: 0, credits: 0, pending, position: 0, holds_inventory: false, books, months }
+        let none = Sides::default();
+        Self {
+            definition,
+            stream,
+            debits: 0,
+            credits: 0,
+            pending: none,
+            recorded_pending: none,
+            position: 0,
+            holds_inventory: false,
+            books: Vec::new(),
+            months: Vec::new(),
+        }
     }
 
     /// Debits less credits, in units of the base currency.
@@ -131,7 +150,7 @@ impl Account {
 
     /// What was posted in foreign currencies.
     pub fn books(&self) -> impl Iterator<Item = &Book> {
-        self.books.iter().filter(|b| !b.sides.is_zero() || b.base != 0 || !b.pending.is_zero())
+        self.books.iter().filter(|b| !b.sides.is_zero() || b.base != 0 || !b.pending.is_zero() || !b.recorded_pending.is_zero())
     }
 
     /// What was posted in one foreign currency.
@@ -170,10 +189,17 @@ impl Account {
     }
 
     /// Makes a posting pending (`sign` 1), or no longer pending (−1).
-    pub(super) fn pend(&mut self, p: &Posting, sign: i128) -> Option<()> {
-        self.pending.apply(i128::from(p.amount), sign)?;
+    pub(super) fn pend(&mut self, p: &Posting, sign: i128, what: Pending) -> Option<()> {
+        let apply = |pending: &mut Sides, recorded: &mut Sides, units: i64| {
+            if what != Pending::Recorded {
+                pending.apply(i128::from(units), sign)?;
+            }
+            if what == Pending::Lapsed { Some(()) } else { recorded.apply(i128::from(units), sign) }
+        };
+        apply(&mut self.pending, &mut self.recorded_pending, p.amount)?;
         if let Some((currency, units, scale)) = p.foreign() {
-            self.book_mut(currency, scale)?.pending.apply(i128::from(units), sign)?;
+            let book = self.book_mut(currency, scale)?;
+            apply(&mut book.pending, &mut book.recorded_pending, units)?;
         }
         Some(())
     }
@@ -182,8 +208,9 @@ impl Account {
         let at = match self.books.iter().position(|b| b.currency == *currency) {
             Some(at) => at,
             None => {
-                let (sides, pending, months) = (Sides::default(), Sides::default(), Vec::new());
-                self.books.push(Book { currency: currency.clone(), scale, sides, base: 0, pending, months });
+                let (none, currency) = (Sides::default(), currency.clone());
+                let months = Vec::new();
+                self.books.push(Book { currency, scale, sides: none, base: 0, pending: none, recorded_pending: none, months });
                 self.books.len().checked_sub(1)?
             }
         };

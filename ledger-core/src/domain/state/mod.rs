@@ -391,7 +391,19 @@ impl Ledger {
         let accounts = self.accounts.iter().map(|a| {
             let books: Vec<_> = a.books().map(|b| (&b.currency, b.sides, b.base, b.pending)).collect();
             let months: Vec<_> = a.months().collect();
-            format!("{:?}", (&a.definition, a.stream, a.sides(), a.pending, a.position, a.holds_inventory, books, months))
+            format!(
+                "{:?}",
+                (
+                    &a.definition,
+                    a.stream,
+                    a.sides(),
+                    (a.pending, a.recorded_pending),
+                    a.position,
+                    a.holds_inventory,
+                    books,
+                    months
+                )
+            )
         });
         let accounts: Vec<_> = accounts.collect();
         format!(

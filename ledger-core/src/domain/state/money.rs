@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
+use super::account::Pending;
 use super::row::{Entry, EntryStatus, Stream};
 use super::undo::Undo;
 use super::{Closed, Ledger};
@@ -113,7 +114,7 @@ impl Ledger {
             let Some(entry) = self.entries.get(&id).filter(|e| e.status == EntryStatus::Pending) else { continue };
             let pending = entry.pending.clone();
             // What was made pending can be taken away again.
-            let _ = self.pend(&pending, -1);
+            let _ = self.pend(&pending, -1, Pending::Lapsed);
             self.touch_entry(&id, |e| e.status = EntryStatus::Lapsed);
         }
     }
@@ -135,12 +136,12 @@ impl Ledger {
         if sum == 0 { Ok(()) } else { Err("its postings do not balance") }
     }
 
-    fn pend(&mut self, postings: &[Posting], sign: i128) -> Result<(), &'static str> {
+    fn pend(&mut self, postings: &[Posting], sign: i128, what: Pending) -> Result<(), &'static str> {
         for p in postings {
             let at = *self.account_index.get(&p.account).ok_or("its account is not defined")?;
             let account = self.accounts.get_mut(at as usize).ok_or("its account is not in memory")?;
-            self.undo.push(Undo::Pended { account: at, posting: p.clone(), sign });
-            account.pend(p, sign).ok_or("its account's pending total leaves the range")?;
+            self.undo.push(Undo::Pended { account: at, posting: p.clone(), sign, what });
+            account.pend(p, sign, what).ok_or("its account's pending total leaves the range")?;
         }
         Ok(())
     }
@@ -204,7 +205,7 @@ impl Ledger {
     }
 
     pub(super) fn hold_entry(&mut self, e: &JournalEntryHeld, stream: Stream) -> Result<(), &'static str> {
-        self.pend(&e.postings, 1)?;
+        self.pend(&e.postings, 1, Pending::Both)?;
         let (postings, pending) = (Vec::new(), e.postings.clone());
         let entry = Entry { stream, status: EntryStatus::Pending, reversed: false, postings, pending, expires_at: e.expires_at };
         self.put_entry(&e.id, entry);
@@ -213,7 +214,7 @@ impl Ledger {
     }
 
     pub(super) fn settle_entry(&mut self, e: &JournalEntrySettled, stream: Stream) -> Result<(), &'static str> {
-        self.pend(&e.freed, -1)?;
+        self.pend(&e.freed, -1, Pending::Both)?;
         let entry = self.entries.get(&e.id).ok_or("its entry is not in memory")?;
         let left = subtract(&entry.pending, &e.freed).ok_or("it frees what is not pending")?;
         let expires_at = entry.expires_at;
@@ -235,9 +236,8 @@ impl Ledger {
     pub(super) fn free_entry(&mut self, e: &JournalEntryFreed, status: EntryStatus, stream: Stream) -> Result<(), &'static str> {
         let entry = self.entries.get(&e.id).ok_or("its entry is not in memory")?;
         let expires_at = entry.expires_at;
-        if entry.status == EntryStatus::Pending {
-            self.pend(&e.freed, -1)?;
-        }
+        let what = if entry.status == EntryStatus::Lapsed { Pending::Recorded } else { Pending::Both };
+        self.pend(&e.freed, -1, what)?;
         self.touch_entry(&e.id, |entry| {
             (entry.stream, entry.status) = (stream, status);
             entry.pending.clear();
@@ -349,6 +349,9 @@ impl Ledger {
             expires_at: None,
         });
         entry.stream = stream;
+        if let Event::JournalEntryHeld(held) = &recorded.fact.event {
+            entry.expires_at = held.expires_at;
+        }
         match status {
             Some(status) => {
                 entry.status = status;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
-use super::account::Account;
+use super::account::{Account, Pending};
 use super::money::Periods;
 use super::row::{Count, Entry, Expectation, Goods, Item, Location, Reservation, Rule, SerialAt, Stream, Tracked, Transfer};
 use super::{Closed, Ledger};
@@ -74,7 +74,7 @@ pub(super) enum Undo {
     AccountAdded,
     Account { account: u32, old: Box<Account> },
     Posted { account: u32, posting: Posting, month: Month, position: Position },
-    Pended { account: u32, posting: Posting, sign: i128 },
+    Pended { account: u32, posting: Posting, sign: i128, what: Pending },
     Rule { key: (MovementKind, PostingClass), old: Option<Rule> },
     Reservation { id: ReservationId, old: Option<Box<Reservation>> },
     Owner { owner: Text, id: ReservationId, was_there: bool },
@@ -180,9 +180,9 @@ impl Ledger {
                     account.position = position;
                 }
             }
-            Undo::Pended { account, posting, sign } => {
+            Undo::Pended { account, posting, sign, what } => {
                 if let Some(account) = self.accounts.get_mut(account as usize) {
-                    let _ = account.pend(&posting, sign.saturating_neg());
+                    let _ = account.pend(&posting, sign.saturating_neg(), what);
                 }
             }
             Undo::Series { key, old } => put_back(&mut self.money.series, key, old.map(Box::new)),
