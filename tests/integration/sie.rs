@@ -49,7 +49,8 @@ fn sie(book: &Value) -> String {
     let year = &book["fiscal_year"];
     let mut out = format!(
         "#FLAGGA 0\r\n#PROGRAM {} 1\r\n#FORMAT PC8\r\n#GEN 20260101\r\n#SIETYP 4\r\n#FNAMN \"Bolaget på \\\"Ön\\\" AB\"\r\n\
-         #RAR 0 {} {}\r\n#KPTYP EUBAS97\r\n",
+         #RAR 0 {} {}\r\n#KPTYP EUBAS97\r\n\
+         #DIM 1 \"Kostnadsställe\"\r\n#OBJEKT 1 \"100\" \"Norr\"\r\n",
         book["written_by"],
         year[0].as_str().unwrap(),
         year[1].as_str().unwrap(),
@@ -66,7 +67,10 @@ fn sie(book: &Value) -> String {
         let word = |field: &str| voucher[field].as_str().unwrap();
         writeln!(out, "#VER \"{}\" {} {} \"Verifikat\"\r\n{{\r", word("series"), word("number"), word("date")).unwrap();
         for row in voucher["rows"].as_array().unwrap() {
-            writeln!(out, "   #TRANS {} {{}} {}\r", row[0].as_str().unwrap(), row[1].as_str().unwrap()).unwrap();
+            let (account, amount) = (row[0].as_str().unwrap(), row[1].as_str().unwrap());
+            // Income is told apart by cost centre, with a text of its own.
+            let (objects, text) = if account.starts_with('3') { ("1 \"100\"", " \"\" \"Försäljning\"") } else { ("", "") };
+            writeln!(out, "   #TRANS {account} {{{objects}}} {amount}{text}\r").unwrap();
         }
         out.push_str("}\r\n");
     }
@@ -218,7 +222,21 @@ async fn one_book(books: &Books<'_>, book: &Value) -> usize {
     assert_eq!((refusals(&books.report()), books.position()), (of_vouchers, before), "{name}: nothing more");
     let account = books.client.get("/v1/accounts/1910").await.expect(200).json;
     assert_eq!((&account["name"], &account["account_type"]), (&json!("Kontot 1910 för övrigt å"), &json!("asset")), "{name}");
+    centres(books, book).await;
     compared - usize::from(!missing.is_zero())
+}
+
+/// What was posted to a cost centre is the income of the balanced vouchers.
+async fn centres(books: &Books<'_>, book: &Value) {
+    let sum = |voucher: &Value| voucher["rows"].as_array().unwrap().iter().map(|row| units(&row[1])).sum::<Decimal>();
+    let vouchers = book["vouchers"].as_array().unwrap().iter().filter(|voucher| sum(voucher).is_zero());
+    let rows = vouchers.flat_map(|voucher| voucher["rows"].as_array().unwrap());
+    let income: Decimal = rows.filter(|row| row[0].as_str().unwrap().starts_with('3')).map(|row| units(&row[1])).sum();
+    let path = "/v1/reports/trial-balance?dimension=kostnadsst%C3%A4lle:100";
+    let report = books.client.get(path).await.expect(200).json;
+    let of_it = |a: &Value| units(&a["balance"]);
+    let found: Decimal = report["accounts"].as_array().unwrap().iter().map(of_it).sum();
+    assert_eq!(found, income, "{}: {report}", books.tenant.code);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Reports: JSON for programs, CSV for spreadsheets, a printable page for people.
 //!
 //! **Shape**: each report reads balances or postings up to one position, makes its body, and [`Report::answer`] shows that
-//! as asked for. CSV and the page are two renderings of one [`Table`](table::Table).
+//! as asked for. CSV and the page are two renderings of one [`table::Table`].
 //! **Correctness**: what a report reads in several statements is bounded by one position. Totals are sums of units of any
 //! size, never of what is shown.
 
