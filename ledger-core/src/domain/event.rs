@@ -479,6 +479,18 @@ impl Posting {
         Self { account, amount, detail: None }
     }
 
+    /// A posting in a foreign currency: `units` of it with `scale` decimals, worth `amount` in the base currency.
+    #[must_use]
+    pub fn in_currency(account: AccountCode, amount: i64, currency: CurrencyCode, units: i64, scale: u8) -> Self {
+        let detail = PostingDetail {
+            currency: Some(currency),
+            currency_amount: Some(units),
+            currency_scale: Some(scale),
+            ..PostingDetail::default()
+        };
+        Self { account, amount, detail: Some(Box::new(detail)) }
+    }
+
     /// Its amount in a foreign currency: which, signed units, decimals.
     #[must_use]
     pub fn foreign(&self) -> Option<(&CurrencyCode, i64, u8)> {

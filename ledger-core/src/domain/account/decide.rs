@@ -4,19 +4,13 @@ use super::command::{DefineAccountSet, DefineDimension, DefineTaxCode};
 use super::event::{AccountSetDefined, DimensionDefined, TaxCodeDefined};
 use crate::domain::event::Event;
 use crate::domain::id::{AccountSetCode, Text};
+use crate::domain::journal::decide::lines_in;
 use crate::domain::limit::{DIMENSION_VALUES_MAX, SET_MEMBERS_MAX};
 use crate::domain::rejection::Rejection;
 use crate::domain::state::Ledger;
 
-fn at_most(count: usize, max: usize) -> Result<(), Rejection> {
-    if count <= max {
-        return Ok(());
-    }
-    Err(Rejection::LinesOutOfRange { lines_min: 0, lines_max: u32::try_from(max).unwrap_or(u32::MAX) })
-}
-
 pub(crate) fn define_account_set(ledger: &Ledger, c: &DefineAccountSet) -> Result<Vec<Event>, Rejection> {
-    at_most(c.accounts.len().saturating_add(c.sets.len()), SET_MEMBERS_MAX)?;
+    lines_in(c.accounts.len().saturating_add(c.sets.len()), 0, SET_MEMBERS_MAX)?;
     for account in &c.accounts {
         ledger.account(account.as_str()).ok_or_else(|| Rejection::UnknownAccount { account: account.clone() })?;
     }
@@ -45,7 +39,7 @@ pub(crate) fn define_account_set(ledger: &Ledger, c: &DefineAccountSet) -> Resul
 }
 
 pub(crate) fn define_dimension(ledger: &Ledger, c: &DefineDimension) -> Result<Vec<Event>, Rejection> {
-    at_most(c.values.as_ref().map_or(0, Vec::len), DIMENSION_VALUES_MAX)?;
+    lines_in(c.values.as_ref().map_or(0, Vec::len), 0, DIMENSION_VALUES_MAX)?;
     let new = DimensionDefined { code: c.code.clone(), name: c.name.clone(), values: c.values.clone(), retired: c.retired };
     let is_same = ledger.dimension(&c.code) == Some(&new);
     Ok(if is_same { Vec::new() } else { vec![Event::DimensionDefined(new)] })

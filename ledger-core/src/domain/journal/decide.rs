@@ -30,7 +30,7 @@ pub(crate) fn show(units: i128, scale: u8) -> Text {
     Text::trusted(&rust_decimal::Decimal::from_i128_with_scale(units, u32::from(scale)).to_string())
 }
 
-fn lines_in(count: usize, lines_min: u32, max: usize) -> Result<(), Rejection> {
+pub(crate) fn lines_in(count: usize, lines_min: u32, max: usize) -> Result<(), Rejection> {
     let lines_max = u32::try_from(max).unwrap_or(u32::MAX);
     match u32::try_from(count) {
         Ok(count) if (lines_min..=lines_max).contains(&count) => Ok(()),
@@ -86,7 +86,7 @@ fn number(ledger: &Ledger, series: Option<&SeriesCode>, at: Timestamp) -> Option
 
 /// Decimals of a foreign currency; `None` for the base currency.
 pub(crate) fn scale_of(ledger: &Ledger, code: &CurrencyCode) -> Result<Option<u8>, Rejection> {
-    if ledger.tenant().is_some_and(|t| t.currency.as_str() == code.as_str()) {
+    if ledger.is_base(code) {
         return Ok(None);
     }
     currency::scale(code).map(Some).ok_or_else(|| Rejection::UnknownCurrency { currency: code.clone() })

@@ -60,15 +60,21 @@ impl serde::Serialize for JournalEntryPosted {
         if let Some(rates) = &self.rates {
             s.serialize_field("rates", rates)?;
         }
-        if let Some(number) = &self.number {
-            s.serialize_field("number", number)?;
-        }
-        said_difference(&mut s, self.exchange_difference, self.money)?;
+        serialize_tail(&mut s, self.number.as_ref(), self.exchange_difference, self.money)?;
         s.end()
     }
 }
 
-fn said_difference<S: SerializeStruct>(s: &mut S, difference: Option<i64>, money: u8) -> Result<(), S::Error> {
+/// What every event that posts an entry ends with: its number and what the exchange gained, where there are any.
+fn serialize_tail<S: SerializeStruct>(
+    s: &mut S,
+    number: Option<&DocumentNumber>,
+    difference: Option<i64>,
+    money: u8,
+) -> Result<(), S::Error> {
+    if let Some(number) = number {
+        s.serialize_field("number", number)?;
+    }
     match difference {
         Some(units) => s.serialize_field("exchange_difference", &Number::from_units(units, money)),
         None => Ok(()),
@@ -147,10 +153,7 @@ impl serde::Serialize for JournalEntrySettled {
         s.serialize_field("postings", &ShownPostings(&self.postings, self.money))?;
         s.serialize_field("freed", &ShownPostings(&self.freed, self.money))?;
         s.serialize_field("is_open", &self.is_open)?;
-        if let Some(number) = &self.number {
-            s.serialize_field("number", number)?;
-        }
-        said_difference(&mut s, self.exchange_difference, self.money)?;
+        serialize_tail(&mut s, self.number.as_ref(), self.exchange_difference, self.money)?;
         s.end()
     }
 }
@@ -207,10 +210,7 @@ impl serde::Serialize for JournalEntryReversed {
         s.serialize_field("id", &self.id)?;
         s.serialize_field("reverses_position", &self.reverses)?;
         s.serialize_field("postings", &ShownPostings(&self.postings, self.money))?;
-        if let Some(number) = &self.number {
-            s.serialize_field("number", number)?;
-        }
-        said_difference(&mut s, self.exchange_difference, self.money)?;
+        serialize_tail(&mut s, self.number.as_ref(), self.exchange_difference, self.money)?;
         s.end()
     }
 }

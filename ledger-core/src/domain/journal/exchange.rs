@@ -15,7 +15,7 @@ use crate::domain::amount::{Number, share};
 use crate::domain::catalogue::command::MovementKind;
 use crate::domain::catalogue::decide::DEFAULT_CLASS;
 use crate::domain::currency::exchange;
-use crate::domain::event::{Posting, PostingDetail};
+use crate::domain::event::Posting;
 use crate::domain::id::{AccountCode, CurrencyCode, PostingClass, Text};
 use crate::domain::rejection::Rejection;
 use crate::domain::state::{Account, Ledger};
@@ -148,23 +148,12 @@ pub(super) fn cleared(ledger: &Ledger, mut postings: Vec<Posting>) -> Result<Val
         }
         let amount = i64::try_from(base.saturating_neg()).map_err(|_| range())?;
         sum = sum.checked_sub(amount).ok_or_else(range)?;
-        postings.push(value_only(account.definition.code.clone(), currency, scale, amount));
+        postings.push(Posting::in_currency(account.definition.code.clone(), amount, currency, 0, scale));
     }
     if sum != 0 {
         postings.push(Posting::new(exchange_account(ledger, MovementKind::Exchange)?, sum));
     }
     Ok(Valued { postings, difference: sum.saturating_neg() })
-}
-
-/// A posting of value in the base currency to what an account holds of another one.
-pub(super) fn value_only(account: AccountCode, currency: CurrencyCode, scale: u8, amount: i64) -> Posting {
-    let detail = PostingDetail {
-        currency: Some(currency),
-        currency_amount: Some(0),
-        currency_scale: Some(scale),
-        ..PostingDetail::default()
-    };
-    Posting { account, amount, detail: Some(Box::new(detail)) }
 }
 
 /// Where exchange gains and losses are posted.

@@ -70,17 +70,13 @@ fn account_of<'a>(ledger: &'a Ledger, p: &Posting) -> Result<&'a Account, Reject
     if let Some(only) = &account.definition.currency {
         let is_it = match p.foreign() {
             Some((code, _, _)) => code == only,
-            None => is_base(ledger, only),
+            None => ledger.is_base(only),
         };
         if !is_it {
             return Err(Rejection::AccountCurrencyDiffers { account: p.account.clone(), currency: only.clone() });
         }
     }
     Ok(account)
-}
-
-fn is_base(ledger: &Ledger, currency: &CurrencyCode) -> bool {
-    ledger.tenant().is_some_and(|t| t.currency.as_str() == currency.as_str())
 }
 
 /// Totals, posted and pending, stay within 64 bits whatever one action adds to them.
@@ -163,7 +159,7 @@ fn change<'a>(limited: &mut Vec<Change<'a>>, account: &'a Account, p: &Posting, 
 impl Change<'_> {
     fn check(&self, ledger: &Ledger) -> Result<(), Rejection> {
         let d = &self.account.definition;
-        let foreign = d.currency.as_ref().filter(|only| !is_base(ledger, only));
+        let foreign = d.currency.as_ref().filter(|only| !ledger.is_base(only));
         let (posted, pending, scale) = match foreign {
             None => (self.account.sides(), self.account.pending, ledger.money()),
             Some(code) => match self.account.book(code) {

@@ -7,7 +7,7 @@
 use super::command::{ExchangeRate, RevalueCurrency};
 use super::decide::scale_of;
 use super::event::{CurrencyRevalued, JournalEntryReversed};
-use super::exchange::{at_rate, exchange_account, value_only};
+use super::exchange::{at_rate, exchange_account};
 use crate::domain::catalogue::command::MovementKind;
 use crate::domain::event::{Event, Posting};
 use crate::domain::id::{EntryId, Text};
@@ -36,7 +36,7 @@ pub(crate) fn revalue_currency(ledger: &Ledger, c: &RevalueCurrency, fresh: &Ent
             continue;
         }
         sum = sum.checked_add(difference).ok_or_else(range)?;
-        postings.push(value_only(account.definition.code.clone(), c.currency.clone(), scale, difference));
+        postings.push(Posting::in_currency(account.definition.code.clone(), difference, c.currency.clone(), 0, scale));
     }
     if sum != 0 {
         postings.push(Posting::new(exchange_account(ledger, MovementKind::UnrealisedExchange)?, sum.saturating_neg()));

@@ -4,7 +4,7 @@ use super::command::{ClosePeriod, CloseYear, DefineCalendar, ReopenPeriod};
 use super::event::{CalendarDefined, Digest, PeriodClosed, PeriodReopened, Seal, YearClosed};
 use super::{Month, seal};
 use crate::domain::catalogue::command::MovementKind;
-use crate::domain::event::{Event, Posting, PostingDetail};
+use crate::domain::event::{Event, Posting};
 use crate::domain::id::{ReasonCode, Text};
 use crate::domain::journal::exchange::exchange_account as ruled;
 use crate::domain::rejection::Rejection;
@@ -97,13 +97,8 @@ fn close_account(account: &Account, last: Month, postings: &mut Vec<Posting>) ->
             continue;
         }
         rest = rest.saturating_sub(base);
-        let detail = PostingDetail {
-            currency: Some(book.currency.clone()),
-            currency_amount: Some(units(held)?),
-            currency_scale: Some(book.scale),
-            ..PostingDetail::default()
-        };
-        postings.push(Posting { account: account.definition.code.clone(), amount: units(base)?, detail: Some(Box::new(detail)) });
+        let (code, currency) = (account.definition.code.clone(), book.currency.clone());
+        postings.push(Posting::in_currency(code, units(base)?, currency, units(held)?, book.scale));
     }
     if rest != 0 {
         postings.push(Posting::new(account.definition.code.clone(), units(rest)?));

@@ -37,7 +37,8 @@ use super::catalogue::command::{CostPool, LocationKind, MovementKind};
 use super::catalogue::event::TenantOpened;
 use super::event::Subject;
 use super::id::{
-    AccountCode, CountId, EntryId, ExpectationId, LocationCode, Position, PostingClass, ReservationId, Sku, Text, TransferId,
+    AccountCode, CountId, CurrencyCode, EntryId, ExpectationId, LocationCode, Position, PostingClass, ReservationId, Sku, Text,
+    TransferId,
 };
 use super::limit::{CLOSED_STREAMS_KEPT_MAX, LOCATION_DEPTH_MAX};
 use super::stock::bin::Bin;
@@ -139,6 +140,12 @@ impl Ledger {
     #[must_use]
     pub fn money(&self) -> u8 {
         self.tenant.as_ref().map_or(2, |t| t.currency_scale)
+    }
+
+    /// Whether a currency is the base currency.
+    #[must_use]
+    pub fn is_base(&self, currency: &CurrencyCode) -> bool {
+        self.tenant.as_ref().is_some_and(|t| t.currency.as_str() == currency.as_str())
     }
 
     /// An item in use or retired, with its index.

@@ -192,15 +192,7 @@ impl Ledger {
 
     /// An entry that is posted at once.
     pub(super) fn post_entry(&mut self, id: &EntryId, postings: &[Posting], stream: Stream) {
-        let entry = Entry {
-            stream,
-            status: EntryStatus::Posted,
-            reversed: false,
-            postings: postings.to_vec(),
-            pending: Vec::new(),
-            expires_at: None,
-        };
-        self.put_entry(id, entry);
+        self.put_entry(id, Entry::posted(stream, postings.to_vec()));
         self.note_closed(Closed::Entry(id.clone()));
     }
 
@@ -248,13 +240,9 @@ impl Ledger {
     }
 
     pub(super) fn reverse_entry(&mut self, id: &EntryId, postings: &[Posting], stream: Stream) {
-        let mut entry = self.entries.get(id).cloned().unwrap_or_else(|| Entry {
-            stream,
-            status: EntryStatus::Posted,
-            reversed: true,
-            postings: postings.iter().map(Posting::reversed).collect(),
-            pending: Vec::new(),
-            expires_at: None,
+        let mut entry = self.entries.get(id).cloned().unwrap_or_else(|| {
+            let postings = postings.iter().map(Posting::reversed).collect();
+            Entry::posted(stream, postings)
         });
         (entry.stream, entry.reversed) = (stream, true);
         self.put_entry(id, entry);
@@ -340,14 +328,7 @@ impl Ledger {
         if is_first {
             self.note_closed(Closed::Entry(id.clone()));
         }
-        let entry = self.entries.entry(id).or_insert_with(|| Entry {
-            stream,
-            status: EntryStatus::Posted,
-            reversed: false,
-            postings: Vec::new(),
-            pending: Vec::new(),
-            expires_at: None,
-        });
+        let entry = self.entries.entry(id).or_insert_with(|| Entry::posted(stream, Vec::new()));
         entry.stream = stream;
         if let Event::JournalEntryHeld(held) = &recorded.fact.event {
             entry.expires_at = held.expires_at;

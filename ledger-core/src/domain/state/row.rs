@@ -268,6 +268,13 @@ pub struct Entry {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Entry {
+    /// An entry that is posted at once.
+    pub(super) const fn posted(stream: Stream, postings: Vec<Posting>) -> Self {
+        Self { stream, status: EntryStatus::Posted, reversed: false, postings, pending: Vec::new(), expires_at: None }
+    }
+}
+
 /// An expected receipt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
