@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use cursor::{progress, republish};
 pub use durability::{Durability, look as look_at_durability};
+pub use stream::messages;
 
 use crate::{Error, Options};
 
