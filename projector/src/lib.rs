@@ -12,6 +12,7 @@
 mod error;
 pub mod feed;
 mod housekeeping;
+pub mod job;
 mod memory;
 mod options;
 mod page;
@@ -21,5 +22,6 @@ mod tenant;
 pub mod view;
 
 pub use error::Error;
+pub use housekeeping::{SWEEP, Sweep};
 pub use options::{Due, Options};
 pub use service::{Handle, Service};
