@@ -1,6 +1,7 @@
 //! The event store: the only place with statements on the event tables.
 //!
 //! **Shape**: [`append`] writes a batch of decided commands in one statement; [`read`] pages through a log;
+//! [`trail`] reads it for who did what;
 //! [`command_log`] finds what a command was answered; [`tenant`] and [`api_key`] keep the registry.
 //! **Correctness**: see [`append`]. Nothing here updates or deletes an event, and the role it runs under could not.
 
@@ -11,6 +12,7 @@ mod error;
 pub mod pool;
 pub mod read;
 pub mod tenant;
+pub mod trail;
 
 pub use error::{Error, Outcome};
 

@@ -165,7 +165,7 @@ impl Raw {
     }
 }
 
-fn raws(rows: &[PgRow]) -> Result<Vec<Raw>, Error> {
+pub(super) fn raws(rows: &[PgRow]) -> Result<Vec<Raw>, Error> {
     rows.iter().map(|row| Raw::from_row(row).map_err(Error::from)).collect()
 }
 
