@@ -96,6 +96,7 @@ const SCHEME: &str = "api_key";
         (name = "Many at once", description = "Transactions and batches"),
         (name = "Reports", description = "For programs, spreadsheets and printers"),
         (name = "Log", description = "The events themselves"),
+        (name = "Audit", description = "Proofs, and who did what"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
     ),
     components(schemas(
@@ -116,7 +117,7 @@ const SCHEME: &str = "api_key";
         report::trial_balance::TrialBalance, report::trial_balance::Reconciliation, report::financial::BalanceSheet,
         report::financial::IncomeStatement, report::general_ledger::GeneralLedger, report::aged::AgedItems,
         report::vat::TaxReport, report::valuation::Valuation,
-        crate::query::event::EventsPage, crate::query::event::EventSchema,
+        crate::query::event::EventsPage, crate::query::event::EventSchema, crate::query::trail::TrailPage,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
         PeriodResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,

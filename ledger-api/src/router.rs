@@ -15,7 +15,7 @@ use crate::problem::{Fault, Problem, pages};
 use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
 use crate::query::{
     account, account_set, card, catalogue, definition, document, entry, event, lot, period as calendar, promise, reservation,
-    statement, stock,
+    statement, stock, trail,
 };
 use crate::state::Api;
 use crate::{health, metrics, openapi};
@@ -125,6 +125,7 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(valuation::get_inventory_valuation))
         .routes(routes!(event::list_events))
         .routes(routes!(event::get_stream))
+        .routes(routes!(trail::search_trail))
         .layer(CompressionLayer::new())
 }
 

@@ -2,6 +2,7 @@
 
 pub mod document;
 pub mod entry;
+pub mod trail;
 
 use crate::domain::amount::Number;
 use crate::domain::id::{AccountCode, LocationCode, Position, Sku, StreamVersion};
