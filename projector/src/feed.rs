@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use cursor::republish;
 
-use crate::{Error, Options, page};
+use crate::{Error, Leases, Options, page};
 
 /// Name of the stream.
 pub const STREAM: &str = "LEDGER";
@@ -48,10 +48,10 @@ fn broker(error: impl std::fmt::Display) -> Error {
 }
 
 /// Publishes until stopped. `ok` tells whether the broker answers.
-pub(crate) async fn run(options: Options, url: String, ok: watch::Sender<bool>, stop: CancellationToken) {
+pub(crate) async fn run(options: Options, url: String, leases: Leases, ok: watch::Sender<bool>, stop: CancellationToken) {
     let mut pause = PAUSE;
     while !stop.is_cancelled() {
-        let Err(error) = publish(&options, &url, &ok, &stop).await else { return };
+        let Err(error) = publish(&options, &url, &leases, &ok, &stop).await else { return };
         if ok.send_replace(false) {
             tracing::warn!(error = &error as &dyn std::error::Error, "publishing stopped, will go on from the cursor");
             pause = PAUSE;
@@ -76,7 +76,13 @@ pub async fn connect(url: &str) -> Result<async_nats::Client, Error> {
     options.connect(address).await.map_err(broker)
 }
 
-async fn publish(options: &Options, url: &str, ok: &watch::Sender<bool>, stop: &CancellationToken) -> Result<(), Error> {
+async fn publish(
+    options: &Options,
+    url: &str,
+    leases: &Leases,
+    ok: &watch::Sender<bool>,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
     let client = connect(url).await?;
     let context = jetstream::new(client);
     let stream = ensure_stream(&context).await?;
@@ -93,7 +99,7 @@ async fn publish(options: &Options, url: &str, ok: &watch::Sender<bool>, stop: &
         let mut behind = cursor::behind(&options.pool).await?;
         let lag = behind.iter().fold(0_i64, |sum, b| sum.saturating_add(b.head.saturating_sub(b.cursor)));
         metrics::gauge!("ledger_publish_lag_events").set(u32::try_from(lag).unwrap_or(u32::MAX));
-        behind.retain(|b| !paused.contains_key(&b.tenant));
+        behind.retain(|b| leases.holds(b.tenant) && !paused.contains_key(&b.tenant));
         if behind.is_empty() {
             tokio::select! { () = tokio::time::sleep(options.poll_interval) => {} () = stop.cancelled() => {} }
             continue;

@@ -13,7 +13,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Due, Error, Options};
+use crate::{Due, Error, Leases, Options};
 
 /// Holds, and pending entries, handed over per tenant and look.
 const DUE_MAX: i64 = 500;
@@ -34,15 +34,15 @@ const FORGET_BATCHES_MAX: usize = 200;
 type Handed = HashMap<(TenantId, Due), Instant>;
 
 /// Runs until stopped.
-pub(crate) async fn run(options: Options, stop: CancellationToken) {
+pub(crate) async fn run(options: Options, leases: Leases, stop: CancellationToken) {
     let mut forgotten_at: Option<Instant> = None;
     let mut handed = Handed::new();
     while !stop.is_cancelled() {
-        if let Err(error) = sweep(&options, &mut handed).await {
+        if let Err(error) = sweep(&options, &leases, &mut handed).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "looking for what has lapsed failed");
         }
         if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
-            if let Err(error) = forget(&options, &stop).await {
+            if let Err(error) = forget(&options, &leases, &stop).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "forgetting old refusals failed");
             }
             forgotten_at = Some(Instant::now());
@@ -52,7 +52,7 @@ pub(crate) async fn run(options: Options, stop: CancellationToken) {
 }
 
 /// Finds what has lapsed by the database's clock, of all tenants at once.
-async fn sweep(options: &Options, handed: &mut Handed) -> Result<(), Error> {
+async fn sweep(options: &Options, leases: &Leases, handed: &mut Handed) -> Result<(), Error> {
     let Some(due) = &options.due else { return Ok(()) };
     handed.retain(|_, at| at.elapsed() < HANDED_PAUSE);
     let known = i64::try_from(handed.len()).unwrap_or(i64::MAX);
@@ -61,7 +61,7 @@ async fn sweep(options: &Options, handed: &mut Handed) -> Result<(), Error> {
     let mut lapsed: HashMap<TenantId, Vec<Due>> = HashMap::new();
     for row in &rows {
         let (tenant, found) = (TenantId(row.try_get(0)?), due_from(row)?);
-        if !handed.contains_key(&(tenant, found.clone())) {
+        if leases.holds(tenant) && !handed.contains_key(&(tenant, found.clone())) {
             lapsed.entry(tenant).or_default().push(found);
         }
     }
@@ -86,11 +86,11 @@ fn due_from(row: &PgRow) -> Result<Due, Error> {
     due.map_err(|e| Error::Row(format!("{id}: {e}")))
 }
 
-async fn forget(options: &Options, stop: &CancellationToken) -> Result<(), Error> {
+async fn forget(options: &Options, leases: &Leases, stop: &CancellationToken) -> Result<(), Error> {
     let before = read::clock(&options.pool).await?.0.saturating_sub(REFUSALS_KEPT_MICROS);
     for t in tenant::list(&options.pool).await? {
         for _ in 0..FORGET_BATCHES_MAX {
-            if stop.is_cancelled() || forget_of(options, t.id, before).await? < u64::try_from(FORGET_MAX).unwrap_or(0) {
+            if stop.is_cancelled() || !leases.holds(t.id) || forget_of(options, t.id, before).await? < u64::try_from(FORGET_MAX).unwrap_or(0) {
                 break;
             }
         }
