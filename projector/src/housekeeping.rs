@@ -17,7 +17,7 @@ use sqlx::postgres::PgRow;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::{Handler, Outcome, Task};
-use crate::{Due, Error, Options};
+use crate::{Due, Error, Leases, Options};
 
 /// Holds, and pending entries, handed over per tenant and look.
 const DUE_MAX: i64 = 500;
@@ -39,15 +39,15 @@ const FORGET_JOBS_MAX: i64 = 20;
 type Handed = HashMap<(TenantId, Due), Instant>;
 
 /// Runs until stopped.
-pub(crate) async fn run(options: Options, stop: CancellationToken) {
+pub(crate) async fn run(options: Options, leases: Leases, stop: CancellationToken) {
     let mut forgotten_at: Option<Instant> = None;
     let mut handed = Handed::new();
     while !stop.is_cancelled() {
-        if let Err(error) = sweep(&options, &mut handed).await {
+        if let Err(error) = sweep(&options, &leases, &mut handed).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "looking for what has lapsed failed");
         }
         if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
-            if let Err(error) = schedule(&options).await {
+            if let Err(error) = schedule(&options, &leases).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "looking for what may be forgotten failed");
             }
             forgotten_at = Some(Instant::now());
@@ -57,7 +57,7 @@ pub(crate) async fn run(options: Options, stop: CancellationToken) {
 }
 
 /// Finds what has lapsed by the database's clock, of all tenants at once.
-async fn sweep(options: &Options, handed: &mut Handed) -> Result<(), Error> {
+async fn sweep(options: &Options, leases: &Leases, handed: &mut Handed) -> Result<(), Error> {
     let Some(due) = &options.due else { return Ok(()) };
     handed.retain(|_, at| at.elapsed() < HANDED_PAUSE);
     let known = i64::try_from(handed.len()).unwrap_or(i64::MAX);
@@ -66,7 +66,7 @@ async fn sweep(options: &Options, handed: &mut Handed) -> Result<(), Error> {
     let mut lapsed: HashMap<TenantId, Vec<Due>> = HashMap::new();
     for row in &rows {
         let (tenant, found) = (TenantId(row.try_get(0)?), due_from(row)?);
-        if !handed.contains_key(&(tenant, found.clone())) {
+        if leases.holds(tenant) && !handed.contains_key(&(tenant, found.clone())) {
             lapsed.entry(tenant).or_default().push(found);
         }
     }
@@ -92,13 +92,13 @@ fn due_from(row: &PgRow) -> Result<Due, Error> {
 }
 
 /// A job for each tenant that has something to forget.
-async fn schedule(options: &Options) -> Result<(), Error> {
+async fn schedule(options: &Options, leases: &Leases) -> Result<(), Error> {
     let before = read::clock(&options.pool).await?.0.saturating_sub(REFUSALS_KEPT_MICROS);
     let tenants: Vec<i64> =
         sqlx::query_scalar(include_str!("housekeeping/forgettable.sql")).bind(before).fetch_all(&options.pool).await?;
-    for tenant in tenants {
+    for tenant in tenants.into_iter().map(TenantId).filter(|tenant| leases.holds(*tenant)) {
         let sweep = NewJob { priority: Priority::Background, unique_key: Some(SWEEP), ..NewJob::new(SWEEP, "{}") };
-        store::job::enqueue(&options.pool, TenantId(tenant), &sweep).await?;
+        store::job::enqueue(&options.pool, tenant, &sweep).await?;
     }
     Ok(())
 }
