@@ -1,4 +1,5 @@
-//! What is done now and then: lapsed holds and pending entries handed over to be recorded, old refusals forgotten.
+//! What is done now and then: lapsed holds and pending entries handed over to be recorded, old refusals forgotten, what is
+//! kept of people made what the log says.
 //!
 //! **Correctness**: what lapses is free at its instant whatever happens here; this only has it recorded. The views say what
 //! is due and may lag, so what was handed over is not handed over again for [`HANDED_PAUSE`]: each needless command would
@@ -8,7 +9,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use ledger_core::domain::id::TenantId;
-use ledger_core::store::{command_log, read, tenant};
+use ledger_core::store::{command_log, person, read, tenant};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,9 @@ const FORGET_MAX: i64 = 5_000;
 /// Such transactions per tenant and look: 1,600 refusals a second may come in for ever.
 const FORGET_BATCHES_MAX: usize = 200;
 
+/// Rows kept of people that one look goes through, of each kind; the rest are found by the next one.
+const PEOPLE_MAX: i64 = 5_000;
+
 /// What was handed over, and when.
 type Handed = HashMap<(TenantId, Due), Instant>;
 
@@ -44,6 +48,9 @@ pub(crate) async fn run(options: Options, stop: CancellationToken) {
         if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
             if let Err(error) = forget(&options, &stop).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "forgetting old refusals failed");
+            }
+            if let Err(error) = tidy_people(&options).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "erasing what is left of people failed");
             }
             forgotten_at = Some(Instant::now());
         }
@@ -84,6 +91,18 @@ fn due_from(row: &PgRow) -> Result<Due, Error> {
     let (is_entry, id): (bool, &str) = (row.try_get(1)?, row.try_get(2)?);
     let due = if is_entry { id.parse().map(Due::Entry) } else { id.parse().map(Due::Hold) };
     due.map_err(|e| Error::Row(format!("{id}: {e}")))
+}
+
+/// Ends erasures that were cut off, and removes what was stored for commands that never happened.
+async fn tidy_people(options: &Options) -> Result<(), Error> {
+    let swept = person::sweep(&options.pool, PEOPLE_MAX).await?;
+    for (kind, rows) in [("erased", swept.erased), ("unknown", swept.unknown), ("quiet", swept.quiet)] {
+        metrics::counter!("ledger_people_swept_total", "kind" => kind).increment(rows.unsigned_abs());
+    }
+    if swept != person::Swept::default() {
+        tracing::info!(?swept, "what was left of people removed");
+    }
+    Ok(())
 }
 
 async fn forget(options: &Options, stop: &CancellationToken) -> Result<(), Error> {
