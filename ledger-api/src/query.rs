@@ -24,6 +24,7 @@ pub(crate) mod lot;
 pub(crate) mod moment;
 mod page;
 pub(crate) mod period;
+pub(crate) mod person;
 pub(crate) mod position;
 pub(crate) mod promise;
 pub(crate) mod report;

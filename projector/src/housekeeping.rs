@@ -1,5 +1,5 @@
 //! What is done now and then: lapsed holds and pending entries handed over to be recorded; what was kept long enough
-//! forgotten, by a job per tenant.
+//! forgotten, by a job per tenant; what is kept of people made what the log says.
 //!
 //! **Correctness**: what lapses is free at its instant whatever happens here; this only has it recorded. The views say what
 //! is due and may lag, so what was handed over is not handed over again for [`HANDED_PAUSE`]: each needless command would
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use ledger_core::domain::id::TenantId;
 use ledger_core::store::job::{NewJob, Priority};
-use ledger_core::store::{self, command_log, read};
+use ledger_core::store::{self, command_log, person, read};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,9 @@ const FORGET_MAX: i64 = 5_000;
 /// Jobs removed in one statement.
 const FORGET_JOBS_MAX: i64 = 20;
 
+/// Rows kept of people that one look goes through, of each kind; the rest are found by the next one.
+const PEOPLE_MAX: i64 = 5_000;
+
 /// What was handed over, and when.
 type Handed = HashMap<(TenantId, Due), Instant>;
 
@@ -49,6 +52,9 @@ pub(crate) async fn run(options: Options, leases: Leases, stop: CancellationToke
         if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
             if let Err(error) = schedule(&options, &leases).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "looking for what may be forgotten failed");
+            }
+            if let Err(error) = tidy_people(&options).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "erasing what is left of people failed");
             }
             forgotten_at = Some(Instant::now());
         }
@@ -89,6 +95,18 @@ fn due_from(row: &PgRow) -> Result<Due, Error> {
     let (is_entry, id): (bool, &str) = (row.try_get(1)?, row.try_get(2)?);
     let due = if is_entry { id.parse().map(Due::Entry) } else { id.parse().map(Due::Hold) };
     due.map_err(|e| Error::Row(format!("{id}: {e}")))
+}
+
+/// Ends erasures that were cut off, and removes what was stored for commands that never happened.
+async fn tidy_people(options: &Options) -> Result<(), Error> {
+    let swept = person::sweep(&options.pool, PEOPLE_MAX).await?;
+    for (kind, rows) in [("erased", swept.erased), ("unknown", swept.unknown), ("quiet", swept.quiet)] {
+        metrics::counter!("ledger_people_swept_total", "kind" => kind).increment(rows.unsigned_abs());
+    }
+    if swept != person::Swept::default() {
+        tracing::info!(?swept, "what was left of people removed");
+    }
+    Ok(())
 }
 
 /// A job for each tenant that has something to forget.

@@ -256,8 +256,10 @@ async fn find(
         Some(Until(to)) => read::position_before(&mut *tx, tenant, Timestamp(to.0.saturating_add(1))).await?,
         None => head,
     };
-    let indexed: Option<Position> =
-        sqlx::query_scalar("SELECT position FROM trail_cursor WHERE tenant_id = $1").bind(tenant.0).fetch_optional(&mut *tx).await?;
+    let indexed: Option<Position> = sqlx::query_scalar("SELECT position FROM trail_cursor WHERE tenant_id = $1")
+        .bind(tenant.0)
+        .fetch_optional(&mut *tx)
+        .await?;
     let mut search = Search {
         tenant,
         wanted,
