@@ -98,6 +98,7 @@ const SCHEME: &str = "api_key";
         (name = "Many at once", description = "Transactions and batches"),
         (name = "Reports", description = "For programs, spreadsheets and printers"),
         (name = "Log", description = "The events themselves"),
+        (name = "Audit", description = "Proofs, and who did what"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
     ),
     components(schemas(
@@ -119,6 +120,7 @@ const SCHEME: &str = "api_key";
         report::financial::IncomeStatement, report::general_ledger::GeneralLedger, report::aged::AgedItems,
         report::vat::TaxReport, report::valuation::Valuation,
         crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
+        crate::query::trail::TrailPage,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
         PeriodResult, PersonResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,

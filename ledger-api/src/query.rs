@@ -32,6 +32,7 @@ pub(crate) mod reservation;
 pub(crate) mod statement;
 pub(crate) mod stock;
 pub(crate) mod tenant;
+pub(crate) mod trail;
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ use crate::problem::{Fault, Problem, pages};
 use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
 use crate::query::{
     account, account_set, card, catalogue, definition, document, entry, event, lot, period as calendar, person, promise,
-    reservation, statement, stock,
+    reservation, statement, stock, trail,
 };
 use crate::state::Api;
 use crate::{health, metrics, openapi};
@@ -129,6 +129,7 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(person::get_person))
         .routes(routes!(event::list_events))
         .routes(routes!(event::get_stream))
+        .routes(routes!(trail::search_trail))
         .layer(CompressionLayer::new())
 }
 

@@ -71,8 +71,11 @@ pub(crate) fn is_known(name: &str) -> bool {
 }
 
 /// Every name, for the document.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    EVENT_TYPES.iter().map(|(_, name)| *name)
+pub(crate) fn schema() -> utoipa::openapi::Object {
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(EVENT_TYPES.iter().map(|(_, name)| *name)))
+        .build()
 }
 
 #[cfg(test)]
