@@ -18,10 +18,12 @@ mod lease;
 mod memory;
 mod options;
 mod page;
+pub mod rebuild;
 mod service;
 pub mod sink;
 mod stop;
 mod tenant;
+pub mod version;
 pub mod view;
 
 pub use error::Error;

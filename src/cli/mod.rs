@@ -12,6 +12,7 @@ mod key;
 mod migrate;
 mod output;
 mod project;
+mod rebuild;
 mod serve;
 mod tenant;
 mod up;
@@ -76,6 +77,9 @@ enum Verb {
     /// Replay a tenant's log from nothing and compare everything with it.
     #[command(after_help = "Example:\n  ledgerd verify --tenant acme")]
     Verify(verify::Args),
+    /// Fold views anew beside those in use, and put the new ones in their places.
+    #[command(after_help = rebuild::EXAMPLES)]
+    Rebuild(rebuild::Args),
     /// Measure this machine and print ratios within one run.
     #[command(after_help = "Example:\n  ledgerd bench --only pipeline")]
     Bench(bench::Args),
@@ -98,6 +102,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Import(args) => import::run(args, json).await,
         Verb::Export(args) => export::run(args).await,
         Verb::Verify(args) => verify::run(args, json).await,
+        Verb::Rebuild(args) => rebuild::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,
         Verb::Doctor(args) => doctor::run(args, json).await,
     }
