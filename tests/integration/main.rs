@@ -20,6 +20,7 @@ mod faults;
 mod golden;
 mod money;
 mod peers;
+mod projector;
 mod sie;
 mod stock;
 mod tidy;
