@@ -2,6 +2,7 @@
 
 pub mod document;
 pub mod entry;
+pub mod trail;
 pub mod version;
 
 use crate::domain::amount::Number;

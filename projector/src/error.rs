@@ -38,6 +38,14 @@ pub enum Error {
     /// The broker said no, or could not be reached.
     #[error("broker: {0}")]
     Broker(String),
+    /// The broker does not take a message and will not take it later.
+    #[error("the broker refuses the message at position {position}: {why}")]
+    Refused {
+        /// Where.
+        position: Position,
+        /// What it said.
+        why: String,
+    },
 }
 
 impl Error {
@@ -47,8 +55,8 @@ impl Error {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Database(_) | Self::Broker(_) => true,
-            Self::Row(_) | Self::Misfit { .. } | Self::Newer(_) | Self::Panic(_) 
-            | Self::RebuildUnderWay | Self::RebuildNoGap => false,
+            Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Newer(_) | Self::Panic(_) => false,
+            Self::RebuildUnderWay | Self::RebuildNoGap => false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The projector's loops.
 //!
-//! **Shape**: [`Service::run`] keeps its parts going: leases, views ([`crate::catch_up`]), the cache, the feed, and
-//! housekeeping.
+//! **Shape**: [`Service::run`] keeps its parts going: leases, views ([`crate::catch_up`]), the cache, the feed, the trail,
+//! and housekeeping.
 //! **Correctness**: 1. When told to stop, every part finishes what it has begun. The cache ends after the views, so that
 //! their last values reach it; the leases are given back when nothing is under way any more. 2. A part that panics is begun
 //! again, loudly.
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catch_up::Loop;
 use crate::lease::{Keeper, Leases};
 use crate::sink::redis::Sink;
-use crate::{Error, Options, feed, housekeeping};
+use crate::{Error, Options, feed, housekeeping, trail};
 
 /// Between the panic of a part and its next start.
 const PANIC_PAUSE: Duration = Duration::from_secs(1);
@@ -28,10 +28,12 @@ const PANIC_PAUSE: Duration = Duration::from_secs(1);
 pub struct Service {
     options: Options,
     nudged: Arc<Notify>,
+    feed_nudged: Arc<Notify>,
     keeper: Keeper,
     leases: Leases,
     redis_ok: watch::Sender<bool>,
     broker_ok: watch::Sender<bool>,
+    feed: watch::Sender<feed::State>,
     stopped: watch::Sender<HashSet<TenantId>>,
     lag: watch::Sender<i64>,
 }
@@ -40,9 +42,11 @@ pub struct Service {
 #[derive(Clone, Debug)]
 pub struct Handle {
     nudged: Arc<Notify>,
+    feed_nudged: Arc<Notify>,
     leases: Leases,
     redis_ok: Option<watch::Receiver<bool>>,
     broker_ok: Option<watch::Receiver<bool>>,
+    feed: watch::Receiver<feed::State>,
     stopped: watch::Receiver<HashSet<TenantId>>,
     lag: watch::Receiver<i64>,
 }
@@ -51,6 +55,7 @@ impl Handle {
     /// There is work: do not wait for the next look.
     pub fn nudge(&self) {
         self.nudged.notify_one();
+        self.feed_nudged.notify_one();
     }
 
     /// Which tenants it works for.
@@ -63,6 +68,12 @@ impl Handle {
     #[must_use]
     pub fn broker(&self) -> Option<watch::Receiver<bool>> {
         self.broker_ok.clone()
+    }
+
+    /// How the feed is; none when nothing is published.
+    #[must_use]
+    pub fn feed(&self) -> Option<watch::Receiver<feed::State>> {
+        self.broker_ok.as_ref().map(|_| self.feed.clone())
     }
 
     /// Whether the cache can be written; none when nothing is cached.
@@ -88,7 +99,8 @@ impl Service {
     /// A projector and the handle to it.
     #[must_use]
     pub fn new(options: Options) -> (Self, Handle) {
-        let nudged = Arc::new(Notify::new());
+        let (nudged, feed_nudged) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (feed, feed_seen) = watch::channel(feed::State::default());
         let (redis_ok, redis_seen) = watch::channel(false);
         let (broker_ok, broker_seen) = watch::channel(false);
         let (stopped, stopped_seen) = watch::channel(HashSet::new());
@@ -96,13 +108,15 @@ impl Service {
         let (keeper, leases) = Keeper::new(options.pool.clone(), Arc::clone(&nudged));
         let handle = Handle {
             nudged: Arc::clone(&nudged),
+            feed_nudged: Arc::clone(&feed_nudged),
+            feed: feed_seen,
             leases: leases.clone(),
             redis_ok: options.redis_url.as_ref().map(|_| redis_seen),
             broker_ok: options.nats_url.as_ref().map(|_| broker_seen),
             stopped: stopped_seen,
             lag: lag_seen,
         };
-        (Self { options, nudged, keeper, leases, redis_ok, broker_ok, stopped, lag }, handle)
+        (Self { options, nudged, feed_nudged, keeper, leases, redis_ok, broker_ok, feed, stopped, lag }, handle)
     }
 
     /// Runs until stopped; finishes what is begun.
@@ -122,11 +136,20 @@ impl Service {
         });
         let options = &self.options;
         if let Some(url) = options.nats_url.clone() {
-            let (options, leases, ok, stop) = (options.clone(), self.leases.clone(), self.broker_ok.clone(), stop.clone());
-            let part = stop.clone();
-            let begin = move || feed::run(options.clone(), url.clone(), leases.clone(), ok.clone(), part.clone());
-            parts.spawn(keep("feed", stop, begin));
+            let part = feed::Part {
+                options: options.clone(),
+                url,
+                leases: self.leases.clone(),
+                ok: self.broker_ok.clone(),
+                state: self.feed.clone(),
+                nudged: Arc::clone(&self.feed_nudged),
+                stop: stop.clone(),
+            };
+            parts.spawn(keep("feed", stop.clone(), move || feed::run(part.clone())));
         }
+        let (following, leases, part) = (options.clone(), self.leases.clone(), stop.clone());
+        let begin = move || trail::run(following.clone(), leases.clone(), part.clone());
+        parts.spawn(keep("trail", stop.clone(), begin));
         let (options, leases, part) = (options.clone(), self.leases.clone(), stop.clone());
         let begin = move || housekeeping::run(options.clone(), leases.clone(), part.clone());
         parts.spawn(keep("housekeeping", stop.clone(), begin));
