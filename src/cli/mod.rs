@@ -13,6 +13,7 @@ mod key;
 mod migrate;
 mod output;
 mod project;
+mod rebuild;
 mod republish;
 mod serve;
 mod tenant;
@@ -81,6 +82,9 @@ enum Verb {
     /// Replay a tenant's log from nothing and compare everything with it.
     #[command(after_help = "Example:\n  ledgerd verify --tenant acme")]
     Verify(verify::Args),
+    /// Fold views anew beside those in use, and put the new ones in their places.
+    #[command(after_help = rebuild::EXAMPLES)]
+    Rebuild(rebuild::Args),
     /// Publish a tenant's events to NATS again, such as after the broker lost its data.
     #[command(after_help = "Example:\n  ledgerd republish --tenant acme --follow")]
     Republish(republish::Args),
@@ -107,6 +111,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Export(args) => export::run(args).await,
         Verb::Job(args) => job::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
+        Verb::Rebuild(args) => rebuild::run(args, json).await,
         Verb::Republish(args) => republish::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,
         Verb::Doctor(args) => doctor::run(args, json).await,

@@ -21,6 +21,7 @@ mod golden;
 mod money;
 mod peers;
 mod person;
+mod projector;
 mod sie;
 mod stock;
 mod tidy;
