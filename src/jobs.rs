@@ -6,8 +6,10 @@ use projector::job::{Kind, Registry};
 
 use crate::node::Parts;
 
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
 /// Every kind that this program runs.
 pub(crate) fn registry(_parts: &Parts) -> Registry {
-    let sweep = Kind { name: projector::SWEEP, at_once_max: 1, kept: Duration::ZERO };
+    let sweep = Kind { name: projector::SWEEP, at_once_max: 1, kept: DAY };
     Registry::new().with(sweep, projector::Sweep)
 }

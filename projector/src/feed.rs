@@ -10,7 +10,7 @@
 //! noticed; one that came back with less than it had acknowledged is sent what is missing at its end ([`rewind`]).
 
 mod cursor;
-mod message;
+pub(crate) mod message;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

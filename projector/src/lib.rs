@@ -20,6 +20,7 @@ mod service;
 pub mod sink;
 mod tenant;
 pub mod view;
+pub mod webhook;
 
 pub use error::Error;
 pub use housekeeping::{SWEEP, Sweep};

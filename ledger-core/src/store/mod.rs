@@ -13,6 +13,7 @@ pub mod job;
 pub mod pool;
 pub mod read;
 pub mod tenant;
+pub mod webhook;
 
 pub use error::{Error, Outcome};
 
