@@ -6,8 +6,8 @@ mod bench;
 pub(crate) mod connect;
 mod doctor;
 mod down;
-mod export;
-mod import;
+pub(crate) mod export;
+pub(crate) mod import;
 mod job;
 mod key;
 mod migrate;
@@ -17,6 +17,7 @@ mod serve;
 mod tenant;
 mod up;
 mod verify;
+mod webhook;
 
 pub(crate) use connect::Urls;
 pub(crate) use tenant::create as create_tenant;
@@ -80,6 +81,9 @@ enum Verb {
     /// Replay a tenant's log from nothing and compare everything with it.
     #[command(after_help = "Example:\n  ledgerd verify --tenant acme")]
     Verify(verify::Args),
+    /// List webhooks, and try their deliveries again.
+    #[command(after_help = "Example:\n  ledgerd webhook list --tenant acme")]
+    Webhook(webhook::Args),
     /// Measure this machine and print ratios within one run.
     #[command(after_help = "Example:\n  ledgerd bench --only pipeline")]
     Bench(bench::Args),
@@ -102,6 +106,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Import(args) => import::run(args, json).await,
         Verb::Export(args) => export::run(args).await,
         Verb::Job(args) => job::run(args, json).await,
+        Verb::Webhook(args) => webhook::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,
         Verb::Doctor(args) => doctor::run(args, json).await,
