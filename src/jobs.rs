@@ -53,6 +53,7 @@ fn inside(parts: &Parts) -> Result<ledger_api::Inside> {
         pipeline: parts.pipeline.clone(),
         metrics: ledger_api::install_metrics().context("installing the recorder of metrics")?,
         broker: None,
+        feed: None,
     };
     Ok(ledger_api::Service::new(ledger_api::Options::standard(), resources).inside())
 }

@@ -27,6 +27,7 @@ mod router;
 mod service;
 mod state;
 
+pub use health::{FeedHealth, FeedState};
 pub use inside::{Inside, InsideAnswer};
 pub use metrics::install_metrics;
 pub use openapi::document;

@@ -33,13 +33,13 @@ pub(crate) use bodies::{BatchBody, TransactionBody};
 pub(crate) use headers::{BatchHeaders, CommandHeaders, KeyHeaders, ReadHeaders};
 pub(crate) use results::{
     AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult, DimensionResult,
-    EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult, PeriodResult, PolicyResult,
+    EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult, PeriodResult, PersonResult, PolicyResult,
     ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult, TaxCodeResult, TransferResult,
     TwoStepTransferResult, YearResult,
 };
 
 /// Schemas of codes: never empty, no blank at an end, no two together, no control characters.
-const CODES: [&str; 19] = [
+const CODES: [&str; 20] = [
     "Sku",
     "LocationCode",
     "AccountCode",
@@ -57,6 +57,7 @@ const CODES: [&str; 19] = [
     "DimensionCode",
     "DimensionValue",
     "PartyCode",
+    "PersonId",
     "TaxCode",
     "SeriesCode",
 ];
@@ -95,11 +96,13 @@ const SCHEME: &str = "api_key";
         (name = "Reservations", description = "Goods held for a while"),
         (name = "Journal", description = "Entries by hand, pending ones, revaluation of currencies, balances"),
         (name = "Periods", description = "The calendar, the closing of periods and of fiscal years"),
+        (name = "People", description = "Who is who, beside the log and erasable"),
         (name = "Many at once", description = "Transactions and batches"),
         (name = "Reports", description = "For programs, spreadsheets and printers"),
         (name = "Webhooks", description = "Endpoints that are told of events"),
         (name = "Jobs", description = "Work done beside the requests: exports, reports, imports"),
         (name = "Log", description = "The events themselves"),
+        (name = "Audit", description = "Proofs, and who did what"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
     ),
     components(schemas(
@@ -123,10 +126,11 @@ const SCHEME: &str = "api_key";
         crate::query::job::JobBody, Page<crate::query::job::JobBody>, crate::query::webhook::WebhookBody,
         Page<crate::query::webhook::WebhookBody>, crate::query::webhook::DeliveryBody, Page<crate::query::webhook::DeliveryBody>,
         crate::query::webhook::SecretBody,
-        crate::query::event::EventsPage, crate::query::event::EventSchema,
+        crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
+        crate::query::trail::TrailPage,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
-        PeriodResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,
+        PeriodResult, PersonResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,
         TaxCodeResult, TransferResult, TwoStepTransferResult, YearResult,
         bodies::BatchBody, bodies::TransactionBody, bodies::TransactionStep
     ))

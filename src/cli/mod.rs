@@ -13,6 +13,7 @@ mod key;
 mod migrate;
 mod output;
 mod project;
+mod republish;
 mod serve;
 mod tenant;
 mod up;
@@ -84,6 +85,9 @@ enum Verb {
     /// List webhooks, and try their deliveries again.
     #[command(after_help = "Example:\n  ledgerd webhook list --tenant acme")]
     Webhook(webhook::Args),
+    /// Publish a tenant's events to NATS again, such as after the broker lost its data.
+    #[command(after_help = "Example:\n  ledgerd republish --tenant acme --follow")]
+    Republish(republish::Args),
     /// Measure this machine and print ratios within one run.
     #[command(after_help = "Example:\n  ledgerd bench --only pipeline")]
     Bench(bench::Args),
@@ -108,6 +112,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Job(args) => job::run(args, json).await,
         Verb::Webhook(args) => webhook::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
+        Verb::Republish(args) => republish::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,
         Verb::Doctor(args) => doctor::run(args, json).await,
     }
