@@ -13,7 +13,7 @@
 
 mod cursor;
 mod durability;
-mod flow;
+pub(crate) mod flow;
 pub(crate) mod message;
 mod stream;
 

@@ -29,6 +29,7 @@ use sqlx::postgres::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::feed::flow::lead_in;
 use crate::feed::message;
 use crate::job::{Failure, Handler, Outcome, Task, doubled, jittered};
 use crate::{Error, page};
@@ -196,8 +197,11 @@ impl Round<'_> {
         (self.task.tenant, self.hook.id.as_str())
     }
 
-    fn writer(&self) -> message::Writer<'_> {
-        message::Writer::new(&self.code, self.task.tenant, MESSAGE_BYTES_MAX)
+    /// Writes the messages that follow a position: the same as if it had written those before.
+    async fn writer(&self, after: Position) -> Result<message::Writer<'_>, Failure> {
+        let mut writer = message::Writer::new(&self.code, self.task.tenant, MESSAGE_BYTES_MAX);
+        lead_in(&self.task.pool, self.task.tenant, after, &mut writer).await?;
+        Ok(writer)
     }
 
     fn wants(&self, stored: &Stored) -> bool {
@@ -205,7 +209,7 @@ impl Round<'_> {
         self.hook.definition.wants(event.type_name(), event.category().as_str(), &event.subject().to_string())
     }
 
-    /// Sends an event, however its writer came to be where it is.
+    /// Sends the event that is next for its writer.
     async fn send(&self, writer: &mut message::Writer<'_>, stored: &Stored) -> Result<Result<u16, Refusal>, Failure> {
         let message = writer.write(stored).map_err(|error| Failure::again(&error))?;
         let id = format!("{}:{}", self.task.tenant, stored.recorded.position);
@@ -213,6 +217,12 @@ impl Round<'_> {
         let word = if sent.is_ok() { "taken" } else { "refused" };
         metrics::counter!("ledger_webhook_attempts_total", "outcome" => word).increment(1);
         Ok(sent)
+    }
+
+    /// Sends an event out of the order.
+    async fn send_one(&self, stored: &Stored) -> Result<Result<u16, Refusal>, Failure> {
+        let mut writer = self.writer(stored.recorded.position.saturating_sub(1)).await?;
+        self.send(&mut writer, stored).await
     }
 
     async fn post(&self, id: &str, body: &[u8]) -> Result<u16, Refusal> {
@@ -239,8 +249,9 @@ impl Round<'_> {
 
     /// Events of a span once more, beside what goes out anyway; after a failure from where it was.
     async fn replay(&self, span: Span) -> Outcome {
-        let (task, mut writer) = (self.task, self.writer());
+        let task = self.task;
         let mut at = span.after.max(task.progress.done());
+        let mut writer = self.writer(at).await?;
         while at < span.to {
             let page = page::read(&task.pool, task.tenant, at, PAGE_EVENTS).await?;
             if page.events.is_empty() {
@@ -248,9 +259,9 @@ impl Round<'_> {
             }
             for stored in page.events.iter().take_while(|s| s.recorded.position <= span.to) {
                 task.go_on()?;
-                if self.wants(stored)
-                    && let Err(refusal) = self.send(&mut writer, stored).await?
-                {
+                if !self.wants(stored) {
+                    writer.skip(stored);
+                } else if let Err(refusal) = self.send(&mut writer, stored).await? {
                     task.save_progress().await?;
                     return Err(Failure::Again(format!("position {}: {}", stored.recorded.position, refusal.why)));
                 }
@@ -272,7 +283,7 @@ impl Round<'_> {
             return Ok(None);
         }
         let mut cursor = Cursor { at: self.hook.position, taken: Vec::new(), saved_at: Instant::now(), ahead: None };
-        let mut writer = self.writer();
+        let mut writer = self.writer(cursor.at).await?;
         let mut after = cursor.at;
         loop {
             let page = match page::read(&task.pool, task.tenant, after, PAGE_EVENTS).await {
@@ -300,8 +311,11 @@ impl Round<'_> {
         for (at, stored) in events.iter().enumerate() {
             position = stored.recorded.position;
             if cursor.ahead == Some(position) {
+                writer.skip(stored);
                 cursor.taken.push(position);
-            } else if self.wants(stored) {
+            } else if !self.wants(stored) {
+                writer.skip(stored);
+            } else {
                 match self.send(writer, stored).await? {
                     Ok(_) => cursor.taken.push(position),
                     Err(refusal) => {
@@ -363,16 +377,15 @@ impl Round<'_> {
 
     /// Tries the next event that the endpoint wants; its position if it was taken.
     async fn probe(&self, stored: &Stored, later: &[Stored]) -> Result<Option<Position>, Failure> {
-        let mut writer = self.writer();
         if let Some(next) = later.iter().find(|s| self.wants(s)) {
-            return Ok(self.send(&mut writer, next).await?.is_ok().then_some(next.recorded.position));
+            return self.send_one(next).await.map(|sent| sent.is_ok().then_some(next.recorded.position));
         }
         let mut after = later.last().unwrap_or(stored).recorded.position;
         for _ in 0..PROBE_PAGES_MAX {
             let page = page::read(&self.task.pool, self.task.tenant, after, PAGE_EVENTS).await?;
             let Some(last) = page.events.last() else { break };
             if let Some(next) = page.events.iter().find(|s| self.wants(s)) {
-                return Ok(self.send(&mut writer, next).await?.is_ok().then_some(next.recorded.position));
+                return self.send_one(next).await.map(|sent| sent.is_ok().then_some(next.recorded.position));
             }
             after = last.recorded.position;
         }
@@ -407,7 +420,7 @@ impl Round<'_> {
             let before = delivery.position.saturating_sub(1);
             let page = page::read(&task.pool, task.tenant, before, 1).await?;
             let Some(stored) = page.events.first() else { continue };
-            match self.send(&mut self.writer(), stored).await? {
+            match self.send_one(stored).await? {
                 Ok(_) => webhook::note_taken(&task.pool, self.of(), delivery.position).await?,
                 Err(refusal) => {
                     self.park(delivery.position, delivery.attempts.saturating_add(1), &refusal).await?;

@@ -67,20 +67,30 @@ impl<'a> Writer<'a> {
     }
 
     /// Begins within a command whose first event is `first`: the events up to `after` are not written by this writer.
-    pub(super) fn go_on(&mut self, first: &Stored, after: Position) {
+    pub(crate) fn go_on(&mut self, first: &Stored, after: Position) {
         let Some(command) = &first.command else { return };
         let written = after.saturating_sub(first.recorded.position).saturating_add(1);
         self.left = u32::try_from(i64::from(command.meta.events).saturating_sub(written)).unwrap_or(0);
         self.traceparent.clone_from(&command.meta.context.traceparent);
     }
 
-    /// # Errors
-    /// None for an event that was decoded.
-    pub(crate) fn write(&mut self, stored: &Stored) -> Result<Message, serde_json::Error> {
+    /// Passes over an event that is not to be written.
+    pub(crate) fn skip(&mut self, stored: &Stored) {
+        self.enter(stored);
+        self.left = self.left.saturating_sub(1);
+    }
+
+    fn enter(&mut self, stored: &Stored) {
         if let Some(command) = &stored.command {
             self.left = command.meta.events;
             self.traceparent.clone_from(&command.meta.context.traceparent);
         }
+    }
+
+    /// # Errors
+    /// None for an event that was decoded.
+    pub(crate) fn write(&mut self, stored: &Stored) -> Result<Message, serde_json::Error> {
+        self.enter(stored);
         let traceparent = self.traceparent.as_ref().filter(|_| self.left > 0);
         let recorded = &stored.recorded;
         let (event, note) = (&recorded.fact.event, &recorded.fact.note);
