@@ -28,6 +28,7 @@ mod tenant;
 mod trail;
 pub mod version;
 pub mod view;
+pub mod webhook;
 
 pub use error::Error;
 pub use housekeeping::{SWEEP, Sweep};

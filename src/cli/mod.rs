@@ -6,8 +6,8 @@ mod bench;
 pub(crate) mod connect;
 mod doctor;
 mod down;
-mod export;
-mod import;
+pub(crate) mod export;
+pub(crate) mod import;
 mod job;
 mod key;
 mod migrate;
@@ -19,6 +19,7 @@ mod serve;
 mod tenant;
 mod up;
 mod verify;
+mod webhook;
 
 pub(crate) use connect::Urls;
 pub(crate) use tenant::create as create_tenant;
@@ -85,6 +86,9 @@ enum Verb {
     /// Fold views anew beside those in use, and put the new ones in their places.
     #[command(after_help = rebuild::EXAMPLES)]
     Rebuild(rebuild::Args),
+    /// List webhooks, and try their deliveries again.
+    #[command(after_help = "Example:\n  ledgerd webhook list --tenant acme")]
+    Webhook(webhook::Args),
     /// Publish a tenant's events to NATS again, such as after the broker lost its data.
     #[command(after_help = "Example:\n  ledgerd republish --tenant acme --follow")]
     Republish(republish::Args),
@@ -110,6 +114,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Import(args) => import::run(args, json).await,
         Verb::Export(args) => export::run(args).await,
         Verb::Job(args) => job::run(args, json).await,
+        Verb::Webhook(args) => webhook::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
         Verb::Rebuild(args) => rebuild::run(args, json).await,
         Verb::Republish(args) => republish::run(args, json).await,
