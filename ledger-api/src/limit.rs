@@ -82,6 +82,12 @@ pub(crate) const AGE_DAYS_MAX: u32 = 3_660;
 pub(crate) const TENANTS_REMEMBERED_MAX: usize = 100_000;
 /// Events looked at for one filtered page; the answer says how far it came.
 pub(crate) const EVENTS_SCANNED_MAX: i64 = 10_000;
+/// Events folded to answer one proof of a seal where the views do not give its balances: seconds of one core.
+pub(crate) const SEAL_REPLAY_EVENTS_MAX: i64 = 1_000_000;
+/// Such folds at once: each holds a tenant's whole state.
+pub(crate) const SEAL_REPLAYS_AT_ONCE_MAX: usize = 1;
+/// Events of one page of such a fold.
+pub(crate) const SEAL_REPLAY_PAGE: i64 = 5_000;
 /// Bytes of a cursor as text.
 pub(crate) const CURSOR_BYTES_MAX: usize = 512;
 

@@ -22,11 +22,11 @@ use crate::query::catalogue::{AccountBody, ItemBody, LocationBody};
 use crate::query::document::{CountBody, ExpectationBody, TransferBody};
 use crate::query::entry::EntryBody;
 use crate::query::reservation::ReservationBody;
-use crate::query::{definition, period, report};
+use crate::query::{audit, definition, period, report};
 use crate::state::Api;
 pub(crate) use answers::{
-    BatchAnswers, CommandAnswers, EventsAnswer, LinkedAnswer, PageAnswer, PagedReportAnswer, ProbeProblems, PublicProblems,
-    ReadAnswer, ReportAnswer, StreamAnswer,
+    BatchAnswers, CheckpointAnswer, CommandAnswers, EventsAnswer, LinkedAnswer, PageAnswer, PagedReportAnswer, ProbeProblems,
+    PublicProblems, ReadAnswer, ReportAnswer, StreamAnswer,
 };
 pub(crate) use bodies::{BatchBody, TransactionBody};
 pub(crate) use headers::{BatchHeaders, CommandHeaders, ReadHeaders};
@@ -96,6 +96,7 @@ const SCHEME: &str = "api_key";
         (name = "Many at once", description = "Transactions and batches"),
         (name = "Reports", description = "For programs, spreadsheets and printers"),
         (name = "Log", description = "The events themselves"),
+        (name = "Audit", description = "Signed checkpoints of the log and proofs of what is in it, to be checked without trusting this service"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
     ),
     components(schemas(
@@ -116,6 +117,8 @@ const SCHEME: &str = "api_key";
         report::trial_balance::TrialBalance, report::trial_balance::Reconciliation, report::financial::BalanceSheet,
         report::financial::IncomeStatement, report::general_ledger::GeneralLedger, report::aged::AgedItems,
         report::vat::TaxReport, report::valuation::Valuation,
+        audit::checkpoint::CheckpointBody, Page<audit::checkpoint::CheckpointBody>, audit::keys::KeysBody,
+        audit::proof::InclusionBody, audit::proof::ConsistencyBody, audit::seal::SealProofBody,
         crate::query::event::EventsPage, crate::query::event::EventSchema,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,

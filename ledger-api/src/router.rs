@@ -12,6 +12,7 @@ use crate::command::{
 };
 use crate::edge::note_route;
 use crate::problem::{Fault, Problem, pages};
+use crate::query::audit::{checkpoint, keys, proof, seal};
 use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
 use crate::query::{
     account, account_set, card, catalogue, definition, document, entry, event, lot, period as calendar, promise, reservation,
@@ -125,6 +126,12 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(valuation::get_inventory_valuation))
         .routes(routes!(event::list_events))
         .routes(routes!(event::get_stream))
+        .routes(routes!(checkpoint::get_checkpoint))
+        .routes(routes!(checkpoint::list_checkpoints))
+        .routes(routes!(keys::list_audit_keys))
+        .routes(routes!(proof::get_inclusion_proof))
+        .routes(routes!(proof::get_consistency_proof))
+        .routes(routes!(seal::get_seal_proof))
         .layer(CompressionLayer::new())
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use ledger_core::audit::keys::Keys;
 use ledger_core::{pipeline, store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use redis::aio::ConnectionManager;
@@ -33,6 +34,8 @@ pub struct Resources {
     pub metrics: PrometheusHandle,
     /// Whether the broker's connection is up; `None` when the feed is not published.
     pub broker: Option<watch::Receiver<bool>>,
+    /// What signs checkpoints; `None` in it while there is no key.
+    pub keys: watch::Receiver<Option<Arc<Keys>>>,
 }
 
 /// Shared by all requests; cheap to clone.
@@ -47,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) prometheus: PrometheusHandle,
     pub(crate) broker: Option<watch::Receiver<bool>>,
     pub(crate) keys: KeyCache,
+    pub(crate) signing: watch::Receiver<Option<Arc<Keys>>>,
     pub(crate) positions: Positions,
     pub(crate) books: Books,
     pub(crate) health: HealthCache,
@@ -76,6 +80,7 @@ impl Api {
             prometheus: resources.metrics,
             broker: resources.broker,
             keys: KeyCache::new(),
+            signing: resources.keys,
             positions: Positions::new(),
             books: Books::default(),
             health: HealthCache::default(),
