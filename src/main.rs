@@ -2,10 +2,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
 
+mod checkpointer;
 mod cli;
 mod demo;
 mod node;
+mod signing;
 mod supervisor;
+mod witness;
 
 use std::process::ExitCode;
 
