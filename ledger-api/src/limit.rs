@@ -86,6 +86,12 @@ pub(crate) const EVENTS_SCANNED_MAX: i64 = 10_000;
 pub(crate) const TRAIL_RUNS_AT_ONCE: usize = 16;
 /// Runs that mention a word, looked at at once for the other words: each is one look-up per word.
 pub(crate) const TRAIL_RUNS_LOOKED_AT_MAX: i64 = 10_000;
+/// Events folded to answer one proof of a seal where the views do not give its balances: seconds of one core.
+pub(crate) const SEAL_REPLAY_EVENTS_MAX: i64 = 1_000_000;
+/// Such folds at once: each holds a tenant's whole state.
+pub(crate) const SEAL_REPLAYS_AT_ONCE_MAX: usize = 1;
+/// Events of one page of such a fold.
+pub(crate) const SEAL_REPLAY_PAGE: i64 = 5_000;
 /// Bytes of a cursor as text.
 pub(crate) const CURSOR_BYTES_MAX: usize = 512;
 

@@ -22,12 +22,12 @@ use crate::query::catalogue::{AccountBody, ItemBody, LocationBody};
 use crate::query::document::{CountBody, ExpectationBody, TransferBody};
 use crate::query::entry::EntryBody;
 use crate::query::reservation::ReservationBody;
-use crate::query::{definition, period, report};
+use crate::query::{audit, definition, period, report};
 use crate::state::Api;
 pub(crate) use answers::{
-    AcceptedAnswer, BatchAnswers, CommandAnswers, DownloadAnswer, EventsAnswer, GoneAnswer, LinkedAnswer, PageAnswer,
-    PagedReportAnswer, PlainAnswer, PlainPageAnswer, ProbeProblems, PublicProblems, PutAnswer, ReadAnswer, ReportAnswer,
-    StreamAnswer,
+    AcceptedAnswer, BatchAnswers, CheckpointAnswer, CommandAnswers, DownloadAnswer, EventsAnswer, GoneAnswer, LinkedAnswer,
+    PageAnswer, PagedReportAnswer, PlainAnswer, PlainPageAnswer, ProbeProblems, PublicProblems, PutAnswer, ReadAnswer,
+    ReportAnswer, StreamAnswer,
 };
 pub(crate) use bodies::{BatchBody, TransactionBody};
 pub(crate) use headers::{BatchHeaders, CommandHeaders, KeyHeaders, ReadHeaders};
@@ -102,7 +102,7 @@ const SCHEME: &str = "api_key";
         (name = "Webhooks", description = "Endpoints that are told of events"),
         (name = "Jobs", description = "Work done beside the requests: exports, reports, imports"),
         (name = "Log", description = "The events themselves"),
-        (name = "Audit", description = "Proofs, and who did what"),
+        (name = "Audit", description = "Who did what; signed checkpoints of the log and proofs of what is in it, to be checked without trusting this service"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
     ),
     components(schemas(
@@ -128,6 +128,8 @@ const SCHEME: &str = "api_key";
         crate::query::webhook::SecretBody,
         crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
         crate::query::trail::TrailPage,
+        audit::checkpoint::CheckpointBody, Page<audit::checkpoint::CheckpointBody>, audit::keys::KeysBody,
+        audit::proof::InclusionBody, audit::proof::ConsistencyBody, audit::seal::SealProofBody,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
         PeriodResult, PersonResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,

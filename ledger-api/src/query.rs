@@ -8,6 +8,7 @@
 pub(crate) mod account;
 pub(crate) mod account_set;
 pub(crate) mod as_of;
+pub(crate) mod audit;
 mod balance;
 pub(crate) mod cache;
 pub(crate) mod card;

@@ -13,6 +13,7 @@ use crate::command::{
 };
 use crate::edge::note_route;
 use crate::problem::{Fault, Problem, pages};
+use crate::query::audit::{checkpoint, keys, proof, seal};
 use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
 use crate::query::{
     account, account_set, card, catalogue, definition, document, entry, event, job, lot, period as calendar, person, promise,
@@ -130,6 +131,12 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(event::list_events))
         .routes(routes!(event::get_stream))
         .routes(routes!(trail::search_trail))
+        .routes(routes!(checkpoint::get_checkpoint))
+        .routes(routes!(checkpoint::list_checkpoints))
+        .routes(routes!(keys::list_audit_keys))
+        .routes(routes!(proof::get_inclusion_proof))
+        .routes(routes!(proof::get_consistency_proof))
+        .routes(routes!(seal::get_seal_proof))
         .layer(CompressionLayer::new())
 }
 

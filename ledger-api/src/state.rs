@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use ledger_core::audit::keys::Keys;
 use ledger_core::outward::Allow;
 use ledger_core::{pipeline, store};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -36,6 +37,8 @@ pub struct Resources {
     pub broker: Option<watch::Receiver<bool>>,
     /// How the feed is; `None` when it is not published from here.
     pub feed: Option<FeedState>,
+    /// What signs checkpoints; `None` in it while there is no key.
+    pub keys: watch::Receiver<Option<Arc<Keys>>>,
 }
 
 /// Shared by all requests; cheap to clone.
@@ -51,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) broker: Option<watch::Receiver<bool>>,
     pub(crate) feed: Option<FeedState>,
     pub(crate) keys: KeyCache,
+    pub(crate) signing: watch::Receiver<Option<Arc<Keys>>>,
     pub(crate) positions: Positions,
     pub(crate) books: Books,
     pub(crate) health: HealthCache,
@@ -82,6 +86,7 @@ impl Api {
             broker: resources.broker,
             feed: resources.feed,
             keys: KeyCache::new(),
+            signing: resources.keys,
             positions: Positions::new(),
             books: Books::default(),
             health: HealthCache::default(),

@@ -42,8 +42,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode> {
     let views = named(&args.views)?;
     let urls = args.urls.resolve()?;
-    let options =
-        Options { views, compare: args.compare, fresh: args.fresh, ..Options::all(urls.database()?.to_owned()) };
+    let options = Options { views, compare: args.compare, fresh: args.fresh, ..Options::all(urls.database()?.to_owned()) };
     let stop = CancellationToken::new();
     let told = stop.clone();
     let signal = tokio::spawn(async move {

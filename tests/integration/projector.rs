@@ -286,7 +286,8 @@ async fn tenants_with_a_long_way_to_go_delay_a_small_one_by_about_a_batch() {
     for tenant in &slow {
         backlog(&mut owner, *tenant, events).await;
     }
-    let behind = "SELECT count(*) FROM tenant_head h JOIN view_cursor c USING (tenant_id) WHERE h.position - c.position > 5000 AND $1 = 0";
+    let behind =
+        "SELECT count(*) FROM tenant_head h JOIN view_cursor c USING (tenant_id) WHERE h.position - c.position > 5000 AND $1 = 0";
     let mut took = Vec::new();
     while number(&mut owner, behind, 0).await > 4 {
         let head = small.issue("X", "1").await.expect(201).position();
@@ -308,8 +309,7 @@ async fn tenants_with_a_long_way_to_go_delay_a_small_one_by_about_a_batch() {
 }
 
 /// A backend waits for a lock in a statement that has this text.
-const WAITS_FOR_LOCK: &str =
-    "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ILIKE '%' || $1 || '%' AND pid <> pg_backend_pid())";
+const WAITS_FOR_LOCK: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ILIKE '%' || $1 || '%' AND pid <> pg_backend_pid())";
 /// A backend that wrote this table waits in its commit, which stands in the write-ahead log already.
 const WAITS_IN_COMMIT: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity a JOIN pg_locks l USING (pid) \
      WHERE a.wait_event = 'SyncRep' AND l.relation = $1::regclass AND l.mode = 'RowExclusiveLock')";

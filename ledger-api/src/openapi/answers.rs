@@ -213,6 +213,20 @@ impl<T: ToSchema> IntoResponses for ReadAnswer<T> {
     }
 }
 
+/// Responses of a checkpoint: JSON, or the signed note alone.
+pub(crate) struct CheckpointAnswer;
+
+impl IntoResponses for CheckpointAnswer {
+    fn responses() -> Responses {
+        let mut responses = ReadAnswer::<crate::query::audit::checkpoint::CheckpointBody>::responses();
+        if let Some(RefOr::T(found)) = responses.get_mut("200") {
+            let note = text().description(Some("The signed note, when `Accept` names it"));
+            found.content.insert("text/plain".into(), ContentBuilder::new().schema(Some(note)).build().into());
+        }
+        responses
+    }
+}
+
 /// Responses of a list of `T`.
 pub(crate) struct PageAnswer<T>(PhantomData<T>);
 
