@@ -14,18 +14,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap() + "\n"
-}
-
 /// The file holds this, or is made to on demand.
 fn committed(path: &Path, value: &Value) {
     if std::env::var_os("LEDGER_WRITE_SCHEMAS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, pretty(value)).unwrap();
+        std::fs::write(path, serde_json::to_string_pretty(value).unwrap() + "\n").unwrap();
     }
-    let there = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(there == pretty(value), "{} is not what the code says: run this test with LEDGER_WRITE_SCHEMAS=1", path.display());
+    let there: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap_or_default()).unwrap_or_default();
+    assert!(there == *value, "{} is not what the code says: run this test with LEDGER_WRITE_SCHEMAS=1", path.display());
 }
 
 fn validator(schema: &Value) -> Validator {

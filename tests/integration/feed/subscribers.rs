@@ -46,10 +46,15 @@ fn programs() -> [Program; 3] {
 }
 
 /// What a program said at its end.
-#[derive(Debug)]
 struct Report {
     program: &'static str,
     json: Value,
+}
+
+impl std::fmt::Debug for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.program, self.json)
+    }
 }
 
 impl Report {
