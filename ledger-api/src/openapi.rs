@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod events;
 mod headers;
 mod results;
 
@@ -30,6 +31,8 @@ pub(crate) use answers::{
     ReportAnswer, StreamAnswer,
 };
 pub(crate) use bodies::{BatchBody, TransactionBody};
+pub use events::event_schemas;
+pub(crate) use events::{data_schema, named_schemas, references};
 pub(crate) use headers::{BatchHeaders, CommandHeaders, KeyHeaders, ReadHeaders};
 pub(crate) use results::{
     AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult, DimensionResult,
@@ -141,7 +144,9 @@ struct Base;
 
 /// The document before the handlers are added.
 pub(crate) fn base() -> OpenApi {
-    Base::openapi()
+    let mut document = Base::openapi();
+    events::add(document.components.get_or_insert_with(Components::default));
+    document
 }
 
 /// Adds what holds for every operation.
