@@ -20,6 +20,7 @@ mod faults;
 mod golden;
 mod money;
 mod peers;
+mod proofs;
 mod sie;
 mod stock;
 mod tidy;
