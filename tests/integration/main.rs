@@ -23,6 +23,7 @@ mod money;
 mod peers;
 mod person;
 mod projector;
+mod proofs;
 mod schemas;
 mod sie;
 mod stock;
