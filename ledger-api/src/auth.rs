@@ -30,9 +30,9 @@ impl FromRequestParts<Api> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        // Put there by this program alone, which has checked it: nothing in a request becomes an extension.
-        if let Some(admitted) = parts.extensions.get::<Self>() {
-            return Ok(admitted.clone());
+        // Put there by the process itself (`inside.rs`): what comes from outside has headers, and no extensions.
+        if let Some(inside) = parts.extensions.get::<Self>() {
+            return Ok(inside.clone());
         }
         let text = header::bearer(&parts.headers).ok_or_else(unauthenticated)?;
         let key = by_text(api, text).await?;

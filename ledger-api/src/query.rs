@@ -8,6 +8,7 @@
 pub(crate) mod account;
 pub(crate) mod account_set;
 pub(crate) mod as_of;
+pub(crate) mod audit;
 mod balance;
 pub(crate) mod cache;
 pub(crate) mod card;
@@ -22,11 +23,13 @@ mod exact;
 pub(crate) mod feed;
 pub(crate) mod history;
 pub(crate) mod located;
+pub(crate) mod job;
 pub(crate) mod lot;
 pub(crate) mod moment;
 pub(crate) mod overview;
 mod page;
 pub(crate) mod period;
+pub(crate) mod person;
 pub(crate) mod position;
 pub(crate) mod promise;
 pub(crate) mod report;
@@ -34,6 +37,8 @@ pub(crate) mod reservation;
 pub(crate) mod statement;
 pub(crate) mod stock;
 pub(crate) mod tenant;
+pub(crate) mod trail;
+pub(crate) mod webhook;
 
 use std::time::Duration;
 

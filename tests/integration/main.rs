@@ -20,6 +20,8 @@ mod faults;
 mod golden;
 mod money;
 mod peers;
+mod person;
+mod projector;
 mod sie;
 mod stock;
 mod tidy;
