@@ -34,7 +34,7 @@ pub(crate) struct CardQuery {
     to: Option<Until>,
     /// Movements of this type only. At most 10,000 are looked at per call: a page may have few rows, or none, and still a
     /// successor.
-    #[param(schema_with = super::event_type::schema, required = false)]
+    #[param(schema_with = event_type::schema, required = false)]
     r#type: Option<String>,
     /// The oldest first if absent.
     #[param(inline, nullable = false)]
