@@ -24,3 +24,4 @@ mod sie;
 mod stock;
 mod tidy;
 mod tigerbeetle;
+mod trail;
