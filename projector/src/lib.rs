@@ -13,6 +13,7 @@
 mod error;
 pub mod feed;
 mod housekeeping;
+pub mod job;
 mod memory;
 mod options;
 mod page;
@@ -23,5 +24,6 @@ mod trail;
 pub mod view;
 
 pub use error::Error;
+pub use housekeeping::{SWEEP, Sweep};
 pub use options::{Due, Options};
 pub use service::{Handle, Service};

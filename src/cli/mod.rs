@@ -8,10 +8,12 @@ mod doctor;
 mod down;
 mod export;
 mod import;
+mod job;
 mod key;
 mod migrate;
 mod output;
 mod project;
+mod republish;
 mod serve;
 mod tenant;
 mod up;
@@ -73,9 +75,15 @@ enum Verb {
     /// Write a tenant's log, stock or balances to a file.
     #[command(after_help = "Example:\n  ledgerd export --tenant acme events > acme.ndjson")]
     Export(export::Args),
+    /// List background jobs, and run again, cancel or delete them.
+    #[command(after_help = "Example:\n  ledgerd job list --tenant acme --status dead")]
+    Job(job::Args),
     /// Replay a tenant's log from nothing and compare everything with it.
     #[command(after_help = "Example:\n  ledgerd verify --tenant acme")]
     Verify(verify::Args),
+    /// Publish a tenant's events to NATS again, such as after the broker lost its data.
+    #[command(after_help = "Example:\n  ledgerd republish --tenant acme --follow")]
+    Republish(republish::Args),
     /// Measure this machine and print ratios within one run.
     #[command(after_help = "Example:\n  ledgerd bench --only pipeline")]
     Bench(bench::Args),
@@ -97,7 +105,9 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Key(args) => key::run(args, json).await,
         Verb::Import(args) => import::run(args, json).await,
         Verb::Export(args) => export::run(args).await,
+        Verb::Job(args) => job::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
+        Verb::Republish(args) => republish::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,
         Verb::Doctor(args) => doctor::run(args, json).await,
     }
