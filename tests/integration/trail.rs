@@ -328,15 +328,16 @@ async fn a_search_finds_what_a_look_at_every_event_finds() {
     assert!(cursor > 2_000 && rows.last().unwrap().position > cursor + 500, "{cursor} {}", rows.len());
 
     let (mut hits, mut several) = (0, 0);
-    for _ in 0..300 {
+    for _ in 0..150 {
         let (filter, expected) = random_filter(&mut rng, &deeds);
-        let found = search(&clients[0], &filter, *[7, 100, 1_000].choose(&mut rng).unwrap()).await;
+        let pages = rng.random_range(1..8);
+        let found = search(&clients[0], &filter, (expected.len() / pages).clamp(3, 1_000)).await;
         assert_eq!(found.len(), expected.len(), "{filter:?}");
         assert_eq!(found, expected, "{filter:?}");
         hits += usize::from(!found.is_empty());
         several += usize::from(filter.len() > 2 && !found.is_empty());
     }
-    assert!(hits > 200 && several > 50, "{hits} {several}");
+    assert!(hits > 100 && several > 25, "{hits} {several}");
     // Nobody finds what others did.
     assert!(search(&node.client(&stranger), &[("reference", "common".to_owned())], 100).await.is_empty());
 }

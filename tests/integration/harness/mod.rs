@@ -45,6 +45,8 @@ pub(crate) struct Tenant {
 
 impl World {
     pub(crate) async fn start(parts: Parts) -> Self {
+        // For every HTTPS client of this process; the first test has installed it.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         let mut options = Options::ephemeral(Some(LEDGERD.into()));
         if parts == Parts::Database {
             options.redis = Source::Absent;
