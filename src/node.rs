@@ -25,7 +25,7 @@ use crate::cli::Urls;
 use crate::jobs;
 
 /// Connections for reads and views; writers have their own.
-const POOL_CONNECTIONS_MAX: u32 = 16;
+pub(crate) const POOL_CONNECTIONS_MAX: u32 = 16;
 /// Lists of what has lapsed, waiting to be recorded.
 const DUE_QUEUE_MAX: usize = 64;
 
@@ -62,13 +62,15 @@ impl Parts {
 /// The HTTP service.
 pub(crate) async fn api(
     pool: PgPool,
+    replicas: Vec<PgPool>,
     redis_url: Option<&str>,
     pipeline: pipeline::Handle,
     feed: Feed,
 ) -> Result<ledger_api::Service> {
     let metrics = ledger_api::install_metrics()?;
     let Feed { broker, state } = feed;
-    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state };
+    let resources =
+        ledger_api::Resources { pool, replicas, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state };
     Ok(ledger_api::Service::new(ledger_api::Options::standard(), resources))
 }
 

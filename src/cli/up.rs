@@ -80,7 +80,9 @@ async fn live(args: &Args, servers: &supervisor::Running) -> Result<()> {
 
     let (stop, projecting) = (CancellationToken::new(), CancellationToken::new());
     let (handle, projector) = node::projector(&parts, &urls, projecting.clone());
-    let api = node::api(parts.pool.clone(), urls.redis_url.as_deref(), parts.pipeline.clone(), node::Feed::of(&handle)).await?;
+    let replicas = urls.replicas(node::POOL_CONNECTIONS_MAX)?;
+    let api = node::api(parts.pool.clone(), replicas, urls.redis_url.as_deref(), parts.pipeline.clone(), node::Feed::of(&handle))
+        .await?;
     let serving = tokio::spawn(node::serve(api, listener, stop.clone()));
     output::print(&welcome(servers, &address, demo_key.as_deref()))?;
     node::told_to_stop().await?;

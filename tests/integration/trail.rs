@@ -106,8 +106,10 @@ async fn every_node_of_the_tree_is_kept_and_one_that_was_altered_is_put_right() 
     // A level-2 node is complete at 65,536 events.
     for n in 0..9 {
         let receipts: Vec<Value> = (0..7_500)
-            .map(|_| json!({"id": fresh_key(), "type": "receive", "sku": "X", "location": "MAIN", "quantity": "1", "unit_cost": "1",
-                "reference": format!("R{n}")}))
+            .map(|_| {
+                json!({"id": fresh_key(), "type": "receive", "sku": "X", "location": "MAIN", "quantity": "1", "unit_cost": "1",
+                "reference": format!("R{n}")})
+            })
             .collect();
         batch(&c, "", &receipts).await;
     }
@@ -165,8 +167,11 @@ async fn a_row_that_was_changed_stops_its_own_trail_only() {
         assert!(Instant::now() < deadline, "the bad tenant's trail does not stop");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let cursor: i64 =
-        sqlx::query_scalar("SELECT position FROM trail_cursor WHERE tenant_id = $1").bind(bad.number).fetch_one(&mut db).await.unwrap();
+    let cursor: i64 = sqlx::query_scalar("SELECT position FROM trail_cursor WHERE tenant_id = $1")
+        .bind(bad.number)
+        .fetch_one(&mut db)
+        .await
+        .unwrap();
     assert_eq!(cursor, RUN, "the run before the changed row is there, its own is not");
 }
 

@@ -120,7 +120,7 @@ pub(crate) async fn get_card(
 ) -> Result<Response, Problem> {
     let place = Place::new(&reading, &uri, "", query.limit)?;
     let after = place.after::<(i64, i32)>(query.cursor.as_deref())?.unwrap_or((0, 0));
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let at = (sku.clone(), location.clone());
     let rows = api.detached(read(api.pool.clone(), reading.tenant.0, at, after, place.rows_to_read())).await?;
     let (as_of, item_known, location_known) =

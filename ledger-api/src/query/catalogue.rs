@@ -215,13 +215,13 @@ async fn read_one<T: Defined>(pool: PgPool, tenant: i64, key: String) -> Result<
 async fn list<T: Defined>(api: &Api, reading: &Reading, uri: &Uri, query: PageQuery) -> Result<Response, Problem> {
     let place = Place::new(reading, uri, "", query.limit)?;
     let after = place.after::<String>(query.cursor.as_deref())?.unwrap_or_default();
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let (as_of, bodies) = api.detached(read_page::<T>(api.pool.clone(), reading.tenant.0, after, place.rows_to_read())).await?;
     place.show(reading, as_of, bodies, |body| body.key().to_owned())
 }
 
 async fn one<T: Defined>(api: &Api, reading: &Reading, key: &str, unknown: Rejection) -> Result<Response, Problem> {
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let (as_of, body) = api.detached(read_one::<T>(api.pool.clone(), reading.tenant.0, key.to_owned())).await?;
     let body = body.ok_or_else(|| Problem::unknown(unknown))?;
     reading.show(as_of, Version::Stream(body.version()), &body)

@@ -1,5 +1,7 @@
 //! The log itself: by position, by stream, filtered.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header as names};
 use axum::response::Response;
@@ -14,7 +16,7 @@ use sqlx::PgPool;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{Reading, Version, event_type, feed};
+use super::{Reading, Version, event_type, feed, replica};
 use crate::command::answer::Displayed;
 use crate::header;
 use crate::limit::EVENTS_SCANNED_MAX;
@@ -168,7 +170,12 @@ pub(crate) async fn list_events(
         let after = header::last_event_id(&headers)?.unwrap_or(after);
         return feed::open(&api, reading.tenant, filter, after);
     }
-    let found = api.detached(find(api.pool.clone(), reading.tenant, filter, after)).await?;
+    let scan = if filter.r#type.is_some() { EVENTS_SCANNED_MAX } else { filter.rows };
+    let replica = reading.log_at(&api, after.saturating_add(scan)).await;
+    // The log never changes: a full page is the same everywhere, and so is one whose end the caller has named.
+    let is_whole = |found: &Found| found.is_more || reading.position_min.is_some();
+    let tenant = reading.tenant;
+    let found = replica::of_log(&api, replica, is_whole, |pool| find(pool, tenant, filter.clone(), after)).await?;
     show(&reading, &found, &uri)
 }
 
@@ -180,8 +187,7 @@ fn as_position(number: u64) -> Result<Position, Problem> {
 fn show(reading: &Reading, found: &Found, uri: &Uri) -> Result<Response, Problem> {
     let data = found.events.iter().map(EventBody::from).collect();
     let body = EventsBody { data, next_after: found.scanned_to, more: found.is_more };
-    let unbounded = Reading { position_min: None, tags: Vec::new(), ..*reading };
-    let mut response = unbounded.show(found.scanned_to, Version::None, &body)?;
+    let mut response = reading.unbounded().show(found.scanned_to, Version::None, &body)?;
     if found.is_more
         && let Some(link) = next_link(uri, found.scanned_to)
     {
@@ -274,13 +280,20 @@ pub(crate) async fn get_stream(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let (after, rows) = (query.after.map(as_position).transpose()?.unwrap_or(0), path::rows(query.limit)?);
-    let (pool, tenant) = (api.pool.clone(), reading.tenant);
-    let found = api.detached(async move { page_of(&pool, tenant, &stream, after, rows).await }).await?;
+    let replica = match reading.position_min {
+        Some(min) => reading.log_at(&api, min).await,
+        None => None,
+    };
+    let (tenant, stream) = (reading.tenant, Arc::<str>::from(stream));
+    let read = |pool: PgPool| {
+        let stream = Arc::clone(&stream);
+        async move { page_of(&pool, tenant, &stream, after, rows).await }
+    };
+    let found = replica::of_log(&api, replica, |_| true, read).await?;
     let (found, last_version) = found.ok_or_else(|| Problem::new(Fault::UnknownStream, Fault::UnknownStream.sentence()))?;
     let data = found.events.iter().map(EventBody::from).collect();
     let body = EventsBody { data, next_after: last_version, more: found.is_more };
-    let unbounded = Reading { position_min: None, tags: Vec::new(), ..reading };
-    let mut response = unbounded.show(found.scanned_to, Version::None, &body)?;
+    let mut response = reading.unbounded().show(found.scanned_to, Version::None, &body)?;
     if found.is_more
         && let Some(link) = next_link(&uri, last_version)
     {

@@ -2,7 +2,7 @@
 //!
 //! **Shape**: [`append`] writes a batch of decided commands in one statement; [`read`] pages through a log;
 //! [`trail`] reads it for who did what; [`command_log`] finds what a command was answered; [`tenant`] and [`api_key`] keep
-//! the registry; [`job`] keeps what is done beside the requests.
+//! the registry; [`job`] keeps what is done beside the requests; [`person`] keeps what is known of people, beside the log.
 //! **Correctness**: see [`append`]. Nothing here updates or deletes an event, and the role it runs under could not.
 
 pub mod api_key;
@@ -10,6 +10,7 @@ pub mod append;
 pub mod command_log;
 mod error;
 pub mod job;
+pub mod person;
 pub mod pool;
 pub mod read;
 pub mod tenant;

@@ -157,11 +157,7 @@ impl Raw {
     /// # Errors
     /// [`Error::Event`], naming the position.
     pub fn note(&self) -> Result<Note, Error> {
-        codec::decode_note(&self.payload).map_err(|source| Error::Event {
-            tenant: self.tenant,
-            position: self.position,
-            source,
-        })
+        codec::decode_note(&self.payload).map_err(|source| Error::Event { tenant: self.tenant, position: self.position, source })
     }
 }
 
