@@ -8,6 +8,7 @@
 pub(crate) mod account;
 pub(crate) mod account_set;
 pub(crate) mod as_of;
+pub(crate) mod audit;
 mod balance;
 pub(crate) mod cache;
 pub(crate) mod card;
@@ -20,6 +21,7 @@ pub(crate) mod event;
 pub(crate) mod event_type;
 mod exact;
 pub(crate) mod feed;
+pub(crate) mod job;
 pub(crate) mod lot;
 pub(crate) mod moment;
 mod page;
@@ -34,6 +36,7 @@ pub(crate) mod statement;
 pub(crate) mod stock;
 pub(crate) mod tenant;
 pub(crate) mod trail;
+pub(crate) mod webhook;
 
 use std::time::Duration;
 

@@ -346,8 +346,7 @@ pub(crate) struct EventSchema {
     /// On the first event of a command.
     #[schema(nullable = false)]
     command: Option<CommandSchema>,
-    /// What the fact says; its fields depend on the type. Quantities and amounts are decimal strings.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = crate::openapi::data_schema)]
     data: (),
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod client;
 pub(crate) mod node;
 pub(crate) mod proxy;
+pub(crate) mod replica;
 
 use std::process::Command;
 
@@ -45,7 +46,7 @@ pub(crate) struct Tenant {
 
 impl World {
     pub(crate) async fn start(parts: Parts) -> Self {
-        // For every HTTPS client of this process; the first test has installed it.
+        // Clients need one even where nothing is encrypted; every test of this process after the first finds it.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let mut options = Options::ephemeral(Some(LEDGERD.into()));
         if parts == Parts::Database {
