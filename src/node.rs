@@ -31,7 +31,7 @@ use crate::signing::{self, Signing};
 use crate::witness::Place;
 
 /// Connections for reads and views; writers have their own.
-const POOL_CONNECTIONS_MAX: u32 = 16;
+pub(crate) const POOL_CONNECTIONS_MAX: u32 = 16;
 /// Lists of what has lapsed, waiting to be recorded.
 const DUE_QUEUE_MAX: usize = 64;
 
@@ -86,6 +86,7 @@ impl Parts {
 /// The HTTP service.
 pub(crate) async fn api(
     pool: PgPool,
+    replicas: Vec<PgPool>,
     redis_url: Option<&str>,
     pipeline: pipeline::Handle,
     feed: Feed,
@@ -93,7 +94,8 @@ pub(crate) async fn api(
 ) -> Result<ledger_api::Service> {
     let metrics = ledger_api::install_metrics()?;
     let Feed { broker, state } = feed;
-    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state, keys };
+    let resources =
+        ledger_api::Resources { pool, replicas, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state, keys };
     let options = ledger_api::Options { webhook_allow: webhooks()?.allow, ..ledger_api::Options::standard() };
     Ok(ledger_api::Service::new(options, resources))
 }

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use crate::limit::{HEALTH_REUSE, HEALTH_TIME_MAX, PROJECTOR_LAG_MAX};
+use crate::query::replica::{ReplicaHealth, Standing};
 use crate::state::Api;
 
 /// State of a part.
@@ -77,10 +78,13 @@ pub struct FeedHealth {
 pub type FeedState = Arc<dyn Fn() -> FeedHealth + Send + Sync>;
 
 /// Readiness, part by part.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
     status: Whole,
     database: Part,
+    /// Read replicas, in the order they were named; the primary answers for those that are not fresh.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replicas: Vec<ReplicaHealth>,
     /// The cache of ready answers.
     cache: Part,
     /// The event feed's broker.
@@ -132,16 +136,17 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
 
 async fn readiness(api: &Api) -> Readiness {
     let mut last = api.health.0.lock().await;
-    if let Some((at, readiness)) = *last
+    if let Some((at, readiness)) = &*last
         && at.elapsed() < HEALTH_REUSE
     {
-        return readiness;
+        return readiness.clone();
     }
     let (lag, cache) = tokio::join!(projector_lag(api), api.cache.is_up());
     let part = |is_up: bool| if is_up { Part::Up } else { Part::Down };
     let mut readiness = Readiness {
         status: Whole::Ready,
         database: part(lag.is_some()),
+        replicas: api.replicas.health(),
         cache: cache.map_or(Part::Absent, part),
         broker: api.broker.as_ref().map_or(Part::Absent, |broker| part(*broker.borrow())),
         feed: api.feed.as_ref().map(|state| state()),
@@ -149,7 +154,7 @@ async fn readiness(api: &Api) -> Readiness {
         projector: lag.unwrap_or_default(),
     };
     readiness.status = whole(&readiness);
-    *last = Some((Instant::now(), readiness));
+    *last = Some((Instant::now(), readiness.clone()));
     readiness
 }
 
@@ -157,9 +162,10 @@ fn whole(r: &Readiness) -> Whole {
     if r.database == Part::Down || r.writer == Part::Down {
         return Whole::Unavailable;
     }
+    let replica_missing = r.replicas.iter().any(|replica| replica.state != Standing::Fresh);
     let feed_stopped = r.feed.is_some_and(|feed| feed.stopped > 0);
     let Lag { events, stopped, views_outdated, .. } = r.projector;
-    if feed_stopped || stopped > 0 || views_outdated > 0 {
+    if replica_missing || feed_stopped || stopped > 0 || views_outdated > 0 {
         return Whole::Degraded;
     }
     if r.cache == Part::Down || r.broker == Part::Down || events > PROJECTOR_LAG_MAX {
@@ -195,6 +201,7 @@ mod tests {
         let all = Readiness {
             status: Whole::Ready,
             database: Part::Up,
+            replicas: Vec::new(),
             cache: Part::Up,
             broker: Part::Absent,
             feed: None,
@@ -202,15 +209,15 @@ mod tests {
             projector: Lag::default(),
         };
         assert_eq!(whole(&all), Whole::Ready);
-        assert_eq!(whole(&Readiness { cache: Part::Down, ..all }), Whole::Degraded);
-        assert_eq!(whole(&Readiness { broker: Part::Down, ..all }), Whole::Degraded);
+        assert_eq!(whole(&Readiness { cache: Part::Down, ..all.clone() }), Whole::Degraded);
+        assert_eq!(whole(&Readiness { broker: Part::Down, ..all.clone() }), Whole::Degraded);
         let feed = |stopped| Some(FeedHealth { durability: "unsynced", events: 7, seconds: 1, stopped });
-        assert_eq!(whole(&Readiness { feed: feed(0), ..all }), Whole::Ready);
-        assert_eq!(whole(&Readiness { feed: feed(1), ..all }), Whole::Degraded);
+        assert_eq!(whole(&Readiness { feed: feed(0), ..all.clone() }), Whole::Ready);
+        assert_eq!(whole(&Readiness { feed: feed(1), ..all.clone() }), Whole::Degraded);
         for projector in [Lag { stopped: 1, ..all.projector }, Lag { views_outdated: 1, ..all.projector }] {
-            assert_eq!(whole(&Readiness { projector, ..all }), Whole::Degraded);
+            assert_eq!(whole(&Readiness { projector, ..all.clone() }), Whole::Degraded);
         }
-        assert_eq!(whole(&Readiness { writer: Part::Down, ..all }), Whole::Unavailable);
-        assert_eq!(whole(&Readiness { database: Part::Down, cache: Part::Down, ..all }), Whole::Unavailable);
+        assert_eq!(whole(&Readiness { writer: Part::Down, ..all.clone() }), Whole::Unavailable);
+        assert_eq!(whole(&Readiness { database: Part::Down, cache: Part::Down, ..all.clone() }), Whole::Unavailable);
     }
 }
