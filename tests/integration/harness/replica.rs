@@ -53,9 +53,10 @@ impl Replica {
         ];
         let mut replica = Self { dir, binaries: binaries.into(), owner, settings, server: None, url };
         let run = run.trim_matches('"');
-        let copy =
-            ["-D", replica.data().to_str().unwrap(), "-R", "-X", "stream", "-c", "fast", "-h", run, "-p", "5432", "-U", "ledger"];
-        let copied = replica.command("pg_basebackup").args(copy).output().unwrap();
+        let data = replica.data();
+        let mut copy = replica.command("pg_basebackup");
+        copy.arg("-D").arg(data).args(["-R", "-X", "stream", "-c", "fast", "-h", run, "-p", "5432", "-U", "ledger"]);
+        let copied = copy.output().unwrap();
         assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
         replica.serve().await;
         replica
