@@ -18,6 +18,7 @@ mod cli;
 mod commands;
 mod faults;
 mod golden;
+mod jobs;
 mod money;
 mod peers;
 mod sie;
