@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use ledger_core::store::{self, job, webhook};
 use ledger_core::view::version;
 use serde::Serialize;
 use sqlx::{PgPool, Row};
@@ -77,6 +78,20 @@ pub struct FeedHealth {
 /// Asks how the feed is.
 pub type FeedState = Arc<dyn Fn() -> FeedHealth + Send + Sync>;
 
+/// What is done beside the requests, over all tenants. None of it makes the service less ready; what is dead waits for somebody
+/// to look.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Beside {
+    /// Jobs that wait for their time or a place.
+    queued: i64,
+    /// Jobs that failed for good.
+    dead: i64,
+    /// Deliveries to webhooks that were given up.
+    deliveries_dead: i64,
+    /// Webhooks that were switched off because they took nothing.
+    webhooks_off: i64,
+}
+
 /// Readiness, part by part.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
@@ -96,6 +111,7 @@ pub(crate) struct Readiness {
     /// The pipeline that records commands.
     writer: Part,
     projector: Lag,
+    jobs: Beside,
 }
 
 /// Liveness.
@@ -141,7 +157,7 @@ async fn readiness(api: &Api) -> Readiness {
     {
         return readiness.clone();
     }
-    let (lag, cache) = tokio::join!(projector_lag(api), api.cache.is_up());
+    let (lag, beside, cache) = tokio::join!(projector_lag(api), beside(api), api.cache.is_up());
     let part = |is_up: bool| if is_up { Part::Up } else { Part::Down };
     let mut readiness = Readiness {
         status: Whole::Ready,
@@ -152,6 +168,7 @@ async fn readiness(api: &Api) -> Readiness {
         feed: api.feed.as_ref().map(|state| state()),
         writer: part(api.pipeline.is_ready() && !api.stopping.is_cancelled()),
         projector: lag.unwrap_or_default(),
+        jobs: beside.unwrap_or_default(),
     };
     readiness.status = whole(&readiness);
     *last = Some((Instant::now(), readiness.clone()));
@@ -180,7 +197,20 @@ async fn projector_lag(api: &Api) -> Option<Lag> {
     tokio::time::timeout(HEALTH_TIME_MAX, reading).await.ok()?.ok()
 }
 
-async fn read_lag(pool: PgPool) -> Result<Lag, ledger_core::store::Error> {
+/// `None` when the database does not answer.
+async fn beside(api: &Api) -> Option<Beside> {
+    let reading = api.detached(count_beside(api.pool.clone()));
+    tokio::time::timeout(HEALTH_TIME_MAX, reading).await.ok()?.ok()
+}
+
+async fn count_beside(pool: PgPool) -> Result<Beside, store::Error> {
+    let counts = job::counts(&pool).await?;
+    let of = |status| counts.iter().filter(|(_, s, _)| *s == status).fold(0_i64, |sum, (_, _, n)| sum.saturating_add(*n));
+    let (deliveries_dead, webhooks_off) = webhook::dead(&pool).await?;
+    Ok(Beside { queued: of(job::Status::Queued), dead: of(job::Status::Dead), deliveries_dead, webhooks_off })
+}
+
+async fn read_lag(pool: PgPool) -> Result<Lag, store::Error> {
     let (views, versions) = version::columns();
     let row = sqlx::query(include_str!("health_lag.sql")).bind(views).bind(versions).fetch_one(&pool).await?;
     Ok(Lag {
@@ -207,6 +237,7 @@ mod tests {
             feed: None,
             writer: Part::Up,
             projector: Lag::default(),
+            jobs: Beside { dead: 7, ..Beside::default() },
         };
         assert_eq!(whole(&all), Whole::Ready);
         assert_eq!(whole(&Readiness { cache: Part::Down, ..all.clone() }), Whole::Degraded);

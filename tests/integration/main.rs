@@ -19,6 +19,7 @@ mod commands;
 mod faults;
 mod feed;
 mod golden;
+mod jobs;
 mod money;
 mod peers;
 mod person;
