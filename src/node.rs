@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use ledger_core::audit::keys::Keys;
 use ledger_core::domain::command::{Action, Command, Context};
 use ledger_core::domain::id::{CommandId, TenantId, Text};
@@ -20,12 +20,13 @@ use ledger_core::store::pool;
 use projector::Due;
 use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpointer::{self, Checkpointer};
 use crate::cli::Urls;
+use crate::jobs;
 use crate::signing::{self, Signing};
 use crate::witness::Place;
 
@@ -38,18 +39,36 @@ const DUE_QUEUE_MAX: usize = 64;
 pub(crate) struct Parts {
     pub(crate) pool: PgPool,
     pub(crate) pipeline: pipeline::Handle,
+    /// Where webhooks may lead, and when they are tried again.
+    pub(crate) webhooks: projector::webhook::Options,
     pipeline_tasks: Vec<JoinHandle<()>>,
 }
 
 /// Connects to the database and starts the pipeline.
 pub(crate) async fn connect(urls: &Urls) -> Result<Parts> {
+    let webhooks = webhooks()?;
     let url = urls.database()?.to_owned();
     let options = pool::Options { url: url.clone(), connections_max: POOL_CONNECTIONS_MAX, application_name: "ledgerd" };
     let pool = pool::connect(&options).await.context("connecting to Postgres")?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let (pipeline, pipeline_tasks) =
         pipeline::start(pipeline::Options::for_cores(url, cores), pool.clone()).await.context("starting the pipeline")?;
-    Ok(Parts { pool, pipeline, pipeline_tasks })
+    Ok(Parts { pool, pipeline, webhooks, pipeline_tasks })
+}
+
+/// `LEDGERD_WEBHOOK_ALLOW`: hosts and networks, with commas between, that webhooks may lead to though they are not public, and
+/// without TLS. `LEDGERD_WEBHOOK_PAUSE`: seconds after the first failed attempt; it doubles from there.
+fn webhooks() -> Result<projector::webhook::Options> {
+    let mut options = projector::webhook::Options::standard();
+    if let Ok(allow) = std::env::var("LEDGERD_WEBHOOK_ALLOW") {
+        options.allow = allow.parse().context("LEDGERD_WEBHOOK_ALLOW")?;
+    }
+    if let Ok(seconds) = std::env::var("LEDGERD_WEBHOOK_PAUSE") {
+        let seconds: u64 = seconds.parse().context("LEDGERD_WEBHOOK_PAUSE")?;
+        ensure!((1..=3_600).contains(&seconds), "LEDGERD_WEBHOOK_PAUSE must be from 1 to 3600 seconds");
+        options.pause = Duration::from_secs(seconds);
+    }
+    Ok(options)
 }
 
 impl Parts {
@@ -69,12 +88,39 @@ pub(crate) async fn api(
     pool: PgPool,
     redis_url: Option<&str>,
     pipeline: pipeline::Handle,
-    broker: Option<watch::Receiver<bool>>,
+    feed: Feed,
     keys: watch::Receiver<Option<Arc<Keys>>>,
 ) -> Result<ledger_api::Service> {
     let metrics = ledger_api::install_metrics()?;
-    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, keys };
-    Ok(ledger_api::Service::new(ledger_api::Options::standard(), resources))
+    let Feed { broker, state } = feed;
+    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state, keys };
+    let options = ledger_api::Options { webhook_allow: webhooks()?.allow, ..ledger_api::Options::standard() };
+    Ok(ledger_api::Service::new(options, resources))
+}
+
+/// What health answers tell of the feed; nothing where it is not published from here.
+#[derive(Default)]
+pub(crate) struct Feed {
+    broker: Option<watch::Receiver<bool>>,
+    state: Option<ledger_api::FeedState>,
+}
+
+impl Feed {
+    /// The feed of a projector in this process.
+    pub(crate) fn of(projector: &projector::Handle) -> Self {
+        let state = projector.feed().map(|state| -> ledger_api::FeedState {
+            Arc::new(move || {
+                let state = state.borrow();
+                ledger_api::FeedHealth {
+                    durability: state.durability.as_ref().map_or("unknown", projector::feed::Durability::as_str),
+                    events: state.lag_events,
+                    seconds: state.worst_lag_seconds,
+                    stopped: state.stopped.len(),
+                }
+            })
+        });
+        Self { broker: projector.broker(), state }
+    }
 }
 
 /// A connection to the cache; none, and a warning, when it cannot be had: reads then come from Postgres.
@@ -111,17 +157,27 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
         pool: parts.pool.clone(),
         redis_url: urls.redis_url.clone(),
         nats_url: urls.nats_url.clone(),
+        nats_monitor_url: urls.nats_monitor_url.clone(),
+        feed_requires_sync: urls.feed_require_sync,
         due: Some(due),
         ..projector::Options::standard(parts.pool.clone())
     });
+    let nudged = Arc::new(Notify::new());
+    let worker =
+        projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::clone(&nudged) };
+    let pool = parts.pool.clone();
     let pipeline = parts.pipeline.clone();
     let task = tokio::spawn(async move {
+        let working = tokio::spawn(projector::job::run(worker, stop.clone()));
+        let telling = tokio::spawn(projector::webhook::fan_out(pool, nudged, stop.clone()));
         let sweep = tokio::spawn(async move {
             while let Some((tenant, due)) = lapsed.recv().await {
                 expire(&pipeline, tenant, due).await;
             }
         });
         service.run(stop).await?;
+        telling.await?;
+        working.await?;
         sweep.await?;
         Ok(())
     });

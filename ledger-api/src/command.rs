@@ -10,21 +10,24 @@ mod caller;
 pub(crate) mod catalogue;
 pub(crate) mod count;
 pub(crate) mod element;
+pub(crate) mod job;
 pub(crate) mod journal;
 pub(crate) mod period;
+pub(crate) mod person;
 pub(crate) mod reservation;
 mod result;
 pub(crate) mod stock;
 pub(crate) mod transaction;
 pub(crate) mod transfer;
 pub(crate) mod verb;
+pub(crate) mod webhook;
 
 use axum::response::Response;
 use std::sync::Arc;
 
 use ledger_core::domain::command::{Action, Command, Context};
 use ledger_core::domain::id::{
-    AccountCode, AccountSetCode, CommandId, CountId, DimensionCode, EntryId, ExpectationId, LocationCode, PostingClass,
+    AccountCode, AccountSetCode, CommandId, CountId, DimensionCode, EntryId, ExpectationId, LocationCode, PersonId, PostingClass,
     ReservationId, Sku, TaxCode, TransferId,
 };
 use ledger_core::domain::period::Month;
@@ -76,7 +79,7 @@ macro_rules! names {
 
 names! {
     Sku LocationCode AccountCode PostingClass ReservationId EntryId ExpectationId TransferId CountId AccountSetCode
-    DimensionCode TaxCode
+    DimensionCode TaxCode PersonId
 }
 
 impl Name for Month {

@@ -21,10 +21,12 @@ pub(crate) mod event;
 pub(crate) mod event_type;
 mod exact;
 pub(crate) mod feed;
+pub(crate) mod job;
 pub(crate) mod lot;
 pub(crate) mod moment;
 mod page;
 pub(crate) mod period;
+pub(crate) mod person;
 pub(crate) mod position;
 pub(crate) mod promise;
 pub(crate) mod report;
@@ -32,6 +34,8 @@ pub(crate) mod reservation;
 pub(crate) mod statement;
 pub(crate) mod stock;
 pub(crate) mod tenant;
+pub(crate) mod trail;
+pub(crate) mod webhook;
 
 use std::time::Duration;
 

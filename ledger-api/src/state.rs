@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use ledger_core::audit::keys::Keys;
+use ledger_core::outward::Allow;
 use ledger_core::{pipeline, store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use redis::aio::ConnectionManager;
@@ -12,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::KeyCache;
-use crate::health::HealthCache;
+use crate::health::{FeedState, HealthCache};
 use crate::limit::{BATCHES_AT_ONCE_MAX, FEEDS_MAX, READ_PLACE_TIME};
 use crate::openapi::Document;
 use crate::options::Options;
@@ -34,6 +35,8 @@ pub struct Resources {
     pub metrics: PrometheusHandle,
     /// Whether the broker's connection is up; `None` when the feed is not published.
     pub broker: Option<watch::Receiver<bool>>,
+    /// How the feed is; `None` when it is not published from here.
+    pub feed: Option<FeedState>,
     /// What signs checkpoints; `None` in it while there is no key.
     pub keys: watch::Receiver<Option<Arc<Keys>>>,
 }
@@ -49,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) pipeline: pipeline::Handle,
     pub(crate) prometheus: PrometheusHandle,
     pub(crate) broker: Option<watch::Receiver<bool>>,
+    pub(crate) feed: Option<FeedState>,
     pub(crate) keys: KeyCache,
     pub(crate) signing: watch::Receiver<Option<Arc<Keys>>>,
     pub(crate) positions: Positions,
@@ -56,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) health: HealthCache,
     pub(crate) document: Document,
     pub(crate) batches: Semaphore,
+    pub(crate) webhook_allow: Allow,
     pub(crate) feeds: Arc<Semaphore>,
     /// Cancelled when the service is told to stop: streams end, waiters go.
     pub(crate) stopping: CancellationToken,
@@ -79,6 +84,7 @@ impl Api {
             pipeline: resources.pipeline,
             prometheus: resources.metrics,
             broker: resources.broker,
+            feed: resources.feed,
             keys: KeyCache::new(),
             signing: resources.keys,
             positions: Positions::new(),
@@ -86,6 +92,7 @@ impl Api {
             health: HealthCache::default(),
             document: Document::default(),
             batches: Semaphore::new(BATCHES_AT_ONCE_MAX),
+            webhook_allow: options.webhook_allow.clone(),
             feeds: Arc::new(Semaphore::new(FEEDS_MAX)),
             stopping: CancellationToken::new(),
             reads,

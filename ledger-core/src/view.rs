@@ -2,6 +2,8 @@
 
 pub mod document;
 pub mod entry;
+pub mod trail;
+pub mod version;
 
 use crate::domain::amount::Number;
 use crate::domain::id::{AccountCode, LocationCode, Position, Sku, StreamVersion};

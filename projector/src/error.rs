@@ -23,12 +23,29 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// The rows in the database are a newer program's; what was to be written is not.
+    #[error("rows of a newer version of this program stand in {0}; run that version")]
+    Newer(String),
+    /// Views are being rebuilt already.
+    #[error("another `ledgerd rebuild` is under way")]
+    RebuildUnderWay,
+    /// The copies could not take the views' places.
+    #[error("the views were in use all the time, and the copies did not get their places; they are kept: run it again")]
+    RebuildNoGap,
     /// A bug; what it was doing is given up.
     #[error("a task panicked")]
     Panic(#[source] tokio::task::JoinError),
     /// The broker said no, or could not be reached.
     #[error("broker: {0}")]
     Broker(String),
+    /// The broker does not take a message and will not take it later.
+    #[error("the broker refuses the message at position {position}: {why}")]
+    Refused {
+        /// Where.
+        position: Position,
+        /// What it said.
+        why: String,
+    },
 }
 
 impl Error {
@@ -38,7 +55,8 @@ impl Error {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Database(_) | Self::Broker(_) => true,
-            Self::Row(_) | Self::Misfit { .. } | Self::Panic(_) => false,
+            Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Newer(_) | Self::Panic(_) => false,
+            Self::RebuildUnderWay | Self::RebuildNoGap => false,
         }
     }
 }

@@ -7,16 +7,20 @@ mod checkpoint;
 pub(crate) mod connect;
 mod doctor;
 mod down;
-mod export;
-mod import;
+pub(crate) mod export;
+pub(crate) mod import;
+mod job;
 mod key;
 mod migrate;
 mod output;
 mod project;
+mod rebuild;
+mod republish;
 mod serve;
 mod tenant;
 mod up;
 mod verify;
+mod webhook;
 
 pub(crate) use connect::Urls;
 pub(crate) use tenant::create as create_tenant;
@@ -75,9 +79,21 @@ enum Verb {
     /// Write a tenant's log, stock or balances to a file.
     #[command(after_help = "Example:\n  ledgerd export --tenant acme events > acme.ndjson")]
     Export(export::Args),
+    /// List background jobs, and run again, cancel or delete them.
+    #[command(after_help = "Example:\n  ledgerd job list --tenant acme --status dead")]
+    Job(job::Args),
     /// Replay a tenant's log from nothing and compare everything with it.
     #[command(after_help = "Example:\n  ledgerd verify --tenant acme")]
     Verify(verify::Args),
+    /// Fold views anew beside those in use, and put the new ones in their places.
+    #[command(after_help = rebuild::EXAMPLES)]
+    Rebuild(rebuild::Args),
+    /// List webhooks, and try their deliveries again.
+    #[command(after_help = "Example:\n  ledgerd webhook list --tenant acme")]
+    Webhook(webhook::Args),
+    /// Publish a tenant's events to NATS again, such as after the broker lost its data.
+    #[command(after_help = "Example:\n  ledgerd republish --tenant acme --follow")]
+    Republish(republish::Args),
     /// Sign the logs' heads, keep copies out of reach, manage the keys.
     #[command(after_help = "Example:\n  ledgerd checkpoint export --to s3://audit/ledger")]
     Checkpoint(checkpoint::Args),
@@ -117,7 +133,11 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Key(args) => key::run(args, json).await,
         Verb::Import(args) => import::run(args, json).await,
         Verb::Export(args) => export::run(args).await,
+        Verb::Job(args) => job::run(args, json).await,
+        Verb::Webhook(args) => webhook::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
+        Verb::Rebuild(args) => rebuild::run(args, json).await,
+        Verb::Republish(args) => republish::run(args, json).await,
         Verb::Checkpoint(args) => checkpoint::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,
         Verb::Doctor(args) => doctor::run(args, json).await,

@@ -17,9 +17,12 @@ pub mod id;
 pub mod journal;
 pub mod limit;
 pub mod period;
+pub mod person;
 pub mod posting_rule;
 pub mod rejection;
 pub mod reservation;
+#[cfg(feature = "openapi")]
+pub mod shown;
 pub mod state;
 pub mod stock;
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The event store: the only place with statements on the event tables.
 //!
 //! **Shape**: [`append`] writes a batch of decided commands in one statement; [`read`] pages through a log;
-//! [`command_log`] finds what a command was answered; [`tenant`] and [`api_key`] keep the registry;
-//! [`tree`] proves, and [`checkpoint`] keeps what was signed.
+//! [`trail`] reads it for who did what; [`command_log`] finds what a command was answered; [`tenant`] and [`api_key`] keep
+//! the registry; [`person`] keeps what is known of people, beside the log; [`job`] what is done beside the requests,
+//! [`webhook`] who is told; [`tree`] proves, and [`checkpoint`] keeps what was signed.
 //! **Correctness**: see [`append`]. Nothing here updates or deletes an event, and the role it runs under could not.
 
 pub mod api_key;
@@ -10,10 +11,14 @@ pub mod append;
 pub mod checkpoint;
 pub mod command_log;
 mod error;
+pub mod job;
+pub mod person;
 pub mod pool;
 pub mod read;
 pub mod tenant;
+pub mod trail;
 pub mod tree;
+pub mod webhook;
 
 pub use error::{Error, Outcome};
 

@@ -12,7 +12,7 @@ use crate::audit::leaf;
 use crate::audit::merkle::{Frontier, Hash};
 use crate::domain::codec;
 use crate::domain::command::{Context, Metadata};
-use crate::domain::event::{Recorded, stream_key};
+use crate::domain::event::{Note, Recorded, stream_key};
 use crate::domain::id::{CommandId, Position, StreamVersion, TenantId};
 use crate::domain::time::Timestamp;
 
@@ -127,13 +127,7 @@ impl Raw {
     pub fn decode(&self) -> Result<Stored, Error> {
         let fact = codec::decode(self.type_number, self.schema_version, self.effective_at, &self.payload)
             .map_err(|source| Error::Event { tenant: self.tenant, position: self.position, source })?;
-        let command = match (self.command_id, self.fingerprint, &self.meta) {
-            (Some(id), Some(fingerprint), Some(meta)) => {
-                let meta = minicbor::decode(meta).map_err(|source| Error::Command { tenant: self.tenant, source })?;
-                Some(StoredCommand { id: CommandId(id), fingerprint, meta })
-            }
-            _not_the_first_of_its_command => None,
-        };
+        let command = self.command()?;
         let recorded = Recorded {
             position: self.position,
             stream: self.stream,
@@ -143,9 +137,31 @@ impl Raw {
         };
         Ok(Stored { recorded, command })
     }
+
+    /// The command whose first event it is.
+    ///
+    /// # Errors
+    /// [`Error::Command`].
+    pub fn command(&self) -> Result<Option<StoredCommand>, Error> {
+        match (self.command_id, self.fingerprint, &self.meta) {
+            (Some(id), Some(fingerprint), Some(meta)) => {
+                let meta = minicbor::decode(meta).map_err(|source| Error::Command { tenant: self.tenant, source })?;
+                Ok(Some(StoredCommand { id: CommandId(id), fingerprint, meta }))
+            }
+            _not_the_first_of_its_command => Ok(None),
+        }
+    }
+
+    /// Document and reason, without the event itself.
+    ///
+    /// # Errors
+    /// [`Error::Event`], naming the position.
+    pub fn note(&self) -> Result<Note, Error> {
+        codec::decode_note(&self.payload).map_err(|source| Error::Event { tenant: self.tenant, position: self.position, source })
+    }
 }
 
-fn raws(rows: &[PgRow]) -> Result<Vec<Raw>, Error> {
+pub(super) fn raws(rows: &[PgRow]) -> Result<Vec<Raw>, Error> {
     rows.iter().map(|row| Raw::from_row(row).map_err(Error::from)).collect()
 }
 
@@ -217,6 +233,28 @@ pub async fn streams(
     .fetch_all(executor)
     .await?;
     raws(&rows)?.iter().map(Raw::decode).collect()
+}
+
+/// The command that made the event at a position; `None` when nothing up to there belongs to one. A command's events stand
+/// one after another, so it is the last one that begins at or before it.
+///
+/// # Errors
+/// [`Error`].
+pub async fn command_at(
+    executor: impl PgExecutor<'_>,
+    tenant: TenantId,
+    position: Position,
+) -> Result<Option<StoredCommand>, Error> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM event WHERE tenant_id = $1 AND position <= $2 AND command_id IS NOT NULL ORDER BY position DESC LIMIT 1"
+    ))
+    .bind(tenant.0)
+    .bind(position)
+    .fetch_optional(executor)
+    .await?;
+    row.as_ref().map_or(Ok(None), |row| Raw::from_row(row)?.command())
 }
 
 /// Where a tenant's log ends.

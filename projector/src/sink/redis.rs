@@ -3,8 +3,8 @@
 //! **Shape**: changed values → a bounded map that keeps the newest per key → one task writes them in pipelines.
 //! **Correctness**: 1. A value is applied only if what is there is older (a Lua call compares), so values may arrive in
 //! any order and from several projectors. 2. What is in the cache is what was written there, unless a write failed, values
-//! were dropped because too many waited, or a projector began or ended in between: then older values may stand where newer
-//! ones should, so all keys are removed before anything is written again. Removing is always right: a miss is answered by
+//! were dropped because too many waited, or a projector began, ended or gave its tenants to another in between: then older
+//! values may stand where newer ones should, so all keys are removed before anything is written again. Removing is always right: a miss is answered by
 //! the database. 3. Whatever happens (a cache that no projector reaches, one that was restored, a projector that was paused
 //! in the middle of a write), a value ends [`TTL`] after its commit: its end is an instant of the cache's own clock, read
 //! before the values are taken, so a pause afterwards can only shorten its life.
@@ -97,6 +97,12 @@ impl Sink {
         self.news.notify_one();
     }
 
+    /// What the cache holds may be older than the views: it is emptied before anything is written again.
+    pub(crate) async fn distrust(&self) {
+        self.waiting.lock().await.purge = true;
+        self.news.notify_one();
+    }
+
     /// Writes until stopped, and then what is left, if the cache takes it. `ok` tells whether the cache answers.
     pub(crate) async fn run(self, url: String, ok: watch::Sender<bool>, stop: CancellationToken) {
         let mut connection: Option<ConnectionManager> = None;
@@ -181,6 +187,14 @@ async fn connect(url: &str) -> Result<ConnectionManager, ::redis::RedisError> {
     // A pipeline goes out in several packets; without this the last waits for the acknowledgement of the first.
     let tcp = info.tcp_settings().clone().set_nodelay(true);
     ConnectionManager::new_with_config(::redis::Client::open(info.set_tcp_settings(tcp))?, config).await
+}
+
+/// Empties the cache of what is ours.
+///
+/// # Errors
+/// What the cache says.
+pub async fn empty(url: &str) -> Result<(), ::redis::RedisError> {
+    purge(&mut connect(url).await?).await
 }
 
 /// Removes every key of ours, a few at a time so that others are served meanwhile.
