@@ -30,7 +30,7 @@ impl FromRequestParts<Api> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        // Put there by the process itself (`inside.rs`): what comes from outside has headers, and no extensions.
+        // Put there by the process itself (`inside.rs`, `console/ask.rs`): what comes from outside has headers, and no extensions.
         if let Some(inside) = parts.extensions.get::<Self>() {
             return Ok(inside.clone());
         }

@@ -9,6 +9,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
 
+mod asyncapi;
 mod auth;
 mod command;
 mod console;
@@ -28,10 +29,11 @@ mod router;
 mod service;
 mod state;
 
+pub use asyncapi::asyncapi;
 pub use health::{FeedHealth, FeedState};
 pub use inside::{Inside, InsideAnswer};
 pub use metrics::install_metrics;
-pub use openapi::document;
+pub use openapi::{document, event_schemas};
 pub use options::Options;
 pub use service::{Error, Service};
 pub use state::Resources;

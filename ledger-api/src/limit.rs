@@ -98,8 +98,6 @@ pub(crate) const ACTIVITY_MINUTES: i64 = 60;
 pub(crate) const OVERVIEW_COUNT_MAX: i64 = 10_000;
 /// Events looked at for one filtered page; the answer says how far it came.
 pub(crate) const EVENTS_SCANNED_MAX: i64 = 10_000;
-/// Events read at a time while a filtered page is looked for from the log's end.
-pub(crate) const EVENTS_AT_ONCE: i64 = 1_000;
 /// Runs of 256 events read at once in a search for who did what: 4 MB or so of rows.
 pub(crate) const TRAIL_RUNS_AT_ONCE: usize = 16;
 /// Runs that mention a word, looked at at once for the other words: each is one look-up per word.
@@ -110,6 +108,8 @@ pub(crate) const SEAL_REPLAY_EVENTS_MAX: i64 = 1_000_000;
 pub(crate) const SEAL_REPLAYS_AT_ONCE_MAX: usize = 1;
 /// Events of one page of such a fold.
 pub(crate) const SEAL_REPLAY_PAGE: i64 = 5_000;
+/// Events read at a time while a filtered page is looked for from the log's end.
+pub(crate) const EVENTS_AT_ONCE: i64 = 1_000;
 /// Bytes of a cursor as text.
 pub(crate) const CURSOR_BYTES_MAX: usize = 512;
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod events;
 mod headers;
 mod results;
 
@@ -30,6 +31,8 @@ pub(crate) use answers::{
     ReportAnswer, StreamAnswer,
 };
 pub(crate) use bodies::{BatchBody, TransactionBody};
+pub use events::event_schemas;
+pub(crate) use events::{data_schema, named_schemas, references};
 pub(crate) use headers::{BatchHeaders, CommandHeaders, KeyHeaders, ReadHeaders};
 pub(crate) use results::{
     AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult, DimensionResult,
@@ -127,11 +130,11 @@ const SCHEME: &str = "api_key";
         Page<crate::query::webhook::WebhookBody>, crate::query::webhook::DeliveryBody, Page<crate::query::webhook::DeliveryBody>,
         crate::query::webhook::SecretBody,
         crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
-        crate::query::event::OneEvent, crate::query::overview::Overview, crate::query::history::History,
-        crate::query::located::LocatedBody, Page<crate::query::located::LocatedBody>,
-        crate::query::trail::TrailPage,
+        crate::query::event::OneEvent, crate::query::trail::TrailPage,
         audit::checkpoint::CheckpointBody, Page<audit::checkpoint::CheckpointBody>, audit::keys::KeysBody,
         audit::proof::InclusionBody, audit::proof::ConsistencyBody, audit::seal::SealProofBody,
+        crate::query::overview::Overview, crate::query::history::History,
+        crate::query::located::LocatedBody, Page<crate::query::located::LocatedBody>,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
         PeriodResult, PersonResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,
@@ -143,7 +146,9 @@ struct Base;
 
 /// The document before the handlers are added.
 pub(crate) fn base() -> OpenApi {
-    Base::openapi()
+    let mut document = Base::openapi();
+    events::add(document.components.get_or_insert_with(Components::default));
+    document
 }
 
 /// Adds what holds for every operation.

@@ -168,7 +168,10 @@ fn write_private(path: &PathBuf, bytes: &[u8]) -> Result<()> {
 }
 
 fn welcome(servers: &supervisor::Running, address: &str, key: Option<&str>) -> String {
-    let mut text = format!("{}\n\n  API      {address}\n  Docs     {address}/docs\n  Console  {address}/console\n", supervisor::table::render(&servers.parts));
+    let mut text = format!(
+        "{}\n\n  API      {address}\n  Docs     {address}/docs\n  Console  {address}/console\n",
+        supervisor::table::render(&servers.parts)
+    );
     let Some(key) = key else { return text };
     let curl = |name: &str, quantity: &str| {
         let body =

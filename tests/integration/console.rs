@@ -128,7 +128,13 @@ async fn every_page_is_shown_without_a_complaint_with_light_and_dark_colours() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_goes_by_keys_alone_and_finds_while_one_types() {
     let Stage { browser, world: _world, node: _node, .. } = stage().await;
-    for (key, path) in [("s", "/console/stock"), ("j", "/console/journal"), ("r", "/console/reports"), ("a", "/console/audit"), ("e", "/console/events")] {
+    for (key, path) in [
+        ("s", "/console/stock"),
+        ("j", "/console/journal"),
+        ("r", "/console/reports"),
+        ("a", "/console/audit"),
+        ("e", "/console/events"),
+    ] {
         browser.press(&["g", key]).await;
         browser.until_at(path).await;
     }
@@ -171,7 +177,9 @@ async fn following_shows_events_as_they_are_recorded() {
     c.receive("KETTLE", "1", "3").await;
     let newest = c.issue("KETTLE", "2").await.expect(201).position();
     browser.until(&format!("return document.querySelector('#events tbody a').textContent === '{newest}'")).await;
-    let rows = browser.text("[...document.querySelectorAll('#events tbody tr')].map(r => r.cells[0].textContent + r.cells[2].textContent)").await;
+    let rows = browser
+        .text("[...document.querySelectorAll('#events tbody tr')].map(r => r.cells[0].textContent + r.cells[2].textContent)")
+        .await;
     assert!(rows.starts_with(&format!("{newest}stock issued,{position}stock issued,")), "{rows}");
     // What is not of the type is not there, and what came as text is text.
     assert_eq!(browser.text("document.title").await, "Events · console · Ledger");
@@ -239,7 +247,9 @@ async fn a_link_signs_in_and_leaves_no_key_behind() {
     browser.open("/console").await;
     browser.until_at("/console/login?back=%2Fconsole").await;
     browser.type_into("input[name=key]", &format!("lk_1_no_such_key{ENTER}")).await;
-    browser.until("return document.querySelector('.note.bad') !== null && document.documentElement.dataset.ready === 'true'").await;
+    browser
+        .until("return document.querySelector('.note.bad') !== null && document.documentElement.dataset.ready === 'true'")
+        .await;
     browser.open("/console/docs").await;
     browser.open(&format!("/console/login?back=%2Fconsole%2Fstock#{}", tenant.key)).await;
     browser.until_at("/console/stock").await;
@@ -327,7 +337,8 @@ async fn sessions_are_proofs_that_end_and_read_only() {
         assert!(set.contains(part), "{set}");
     }
     assert!(!set.contains("Secure") && !set.contains(tenant.key.rsplit('_').next().unwrap()), "{set}");
-    let secure = bare.sign_in(&tenant.key, &[("sec-fetch-site", "same-origin"), ("x-forwarded-proto", "https")]).await.expect(303);
+    let secure =
+        bare.sign_in(&tenant.key, &[("sec-fetch-site", "same-origin"), ("x-forwarded-proto", "https")]).await.expect(303);
     assert!(secure.header("set-cookie").ends_with("; Secure"));
     let own = set.split(';').next().unwrap().to_owned();
     assert!(bare.get("/console/stock", &own).await.expect(200).text.contains("GRINDER"));
@@ -340,9 +351,12 @@ async fn sessions_are_proofs_that_end_and_read_only() {
     for bad in [cookie(&tenant.key, now() - 1).as_str(), &later, &foreign, "ledger_console=1.2.3.4", "ledger_console=", "x=y"] {
         let answer = bare.get("/console/stock?search=a", bad).await.expect(303);
         assert!(answer.header("location").starts_with("/console/login?back=%2Fconsole%2Fstock%3Fsearch%3Da"), "{bad}");
-        let scripted = bare.send(Method::GET, "/console/stock", &[("cookie", bad), ("hx-request", "true")], None).await.expect(401);
+        let scripted =
+            bare.send(Method::GET, "/console/stock", &[("cookie", bad), ("hx-request", "true")], None).await.expect(401);
         assert!(scripted.header("hx-redirect").starts_with("/console/login"), "{bad}");
-        bare.send(Method::GET, "/console/events/live", &[("cookie", bad), ("accept", "text/event-stream")], None).await.expect(401);
+        bare.send(Method::GET, "/console/events/live", &[("cookie", bad), ("accept", "text/event-stream")], None)
+            .await
+            .expect(401);
     }
     // The proof is none to the API, and what the console can ask for on behalf of a session is fixed.
     bare.get("/v1/items", &own).await.refused(401, "unauthenticated");
@@ -379,7 +393,10 @@ async fn answers_say_what_a_browser_may_do_with_them() {
         let answer = bare.get(path, &own).await;
         assert_eq!(answer.status, if path.ends_with("NONE") || path.ends_with("nowhere") { 404 } else { 200 }, "{path}");
         let policy = answer.header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';") && !policy.contains("unsafe"), "{path}");
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';") && !policy.contains("unsafe"),
+            "{path}"
+        );
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("x-frame-options"), "DENY");
         assert_eq!(answer.header("cache-control"), "private, no-store");
@@ -412,7 +429,10 @@ async fn answers_say_what_a_browser_may_do_with_them() {
     let csv = bare.get("/console/reports/trial-balance/csv", &own).await.expect(200);
     assert!(csv.header("content-type").starts_with("text/csv") && csv.text.starts_with("kind,"), "{}", csv.text);
     let html = bare.get("/console/reports/trial-balance/html", &own).await.expect(200);
-    assert!(html.header("content-security-policy").contains("style-src 'unsafe-inline'") && !html.header("content-security-policy").contains("script"));
+    assert!(
+        html.header("content-security-policy").contains("style-src 'unsafe-inline'")
+            && !html.header("content-security-policy").contains("script")
+    );
     bare.get("/console/reports/trial-balance/pdf", &own).await.expect(404);
 }
 
@@ -485,7 +505,10 @@ async fn the_api_searches_and_looks_back_as_the_console_does() {
     card.reverse();
     assert_eq!((positions(&newest).as_slice(), card.len()), (&card[..2], 3));
     let rest = newest.json["next_cursor"].as_str().unwrap();
-    assert_eq!(positions(&c.get(&format!("/v1/stock/GRINDER/MAIN/card?order=newest&limit=2&cursor={rest}")).await.expect(200)), card[2..]);
+    assert_eq!(
+        positions(&c.get(&format!("/v1/stock/GRINDER/MAIN/card?order=newest&limit=2&cursor={rest}")).await.expect(200)),
+        card[2..]
+    );
     let issued = c.get("/v1/stock/GRINDER/MAIN/card?type=stock_issued").await.expect(200).json;
     assert_eq!((issued["data"].as_array().unwrap().len(), &issued["data"][0]["quantity"]), (1, &json!("-5")));
     assert_eq!(positions(&c.get("/v1/stock/GRINDER/MAIN/card?from=2100-01-01").await.expect(200)), Vec::<i64>::new());
@@ -495,7 +518,10 @@ async fn the_api_searches_and_looks_back_as_the_console_does() {
     // One event has its command, whichever of the command's events it is.
     let steps = json!({"commands": [{"type": "define_item", "sku": "T1", "name": "t"}, {"type": "define_item", "sku": "T2", "name": "t"}]});
     let done = c.post("/v1/transactions", &steps).await.expect(201).position();
-    let (first, second) = (c.get(&format!("/v1/events/{}", done - 1)).await.expect(200).json, c.get(&format!("/v1/events/{done}")).await.expect(200).json);
+    let (first, second) = (
+        c.get(&format!("/v1/events/{}", done - 1)).await.expect(200).json,
+        c.get(&format!("/v1/events/{done}")).await.expect(200).json,
+    );
     assert_eq!((&second["command"]["id"], &second["command_position"]), (&first["command"]["id"], &json!(done - 1)));
     assert_eq!((&second["stream"], &second["command"]["events"]), (&json!("item-T2"), &json!(2)));
     c.get("/v1/events/999999").await.refused(404, "not_found");

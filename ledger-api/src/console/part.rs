@@ -104,13 +104,12 @@ impl Show {
 /// The colour of a word that says how something stands.
 fn tone(word: &str) -> &'static str {
     match word {
-        "ready" | "up" | "posted" | "settled" | "committed" | "balanced" | "reconciled" | "clean" | "live" | "succeeded" | "done"
-        | "delivered" | "passed" | "enabled" | "active" | "verified" | "completed" | "ok" => "good",
-        "degraded" | "pending" | "held" | "allocated" | "behind" | "soft_closed" | "queued" | "running" | "retrying" | "parked"
-        | "waiting" | "quarantine" | "blocked" => "warn",
-        "down" | "unavailable" | "failed" | "dead" | "findings" | "unbalanced" | "differs" | "stopped" | "disabled" | "damaged" => {
-            "bad"
-        }
+        "ready" | "up" | "posted" | "settled" | "committed" | "balanced" | "reconciled" | "clean" | "live" | "succeeded"
+        | "done" | "delivered" | "passed" | "enabled" | "active" | "verified" | "completed" | "ok" => "good",
+        "degraded" | "pending" | "held" | "allocated" | "behind" | "soft_closed" | "queued" | "running" | "retrying"
+        | "parked" | "waiting" | "quarantine" | "blocked" => "warn",
+        "down" | "unavailable" | "failed" | "dead" | "findings" | "unbalanced" | "differs" | "stopped" | "disabled"
+        | "damaged" => "bad",
         _any_other => "plain",
     }
 }
@@ -364,7 +363,10 @@ pub(super) struct Heading {
 
 /// A paragraph: `good`, `warn`, `bad` or `plain`.
 #[derive(Template)]
-#[template(source = "<p class=\"note {{ tone }}\"{% if tone == \"bad\" %} role=\"alert\"{% endif %}>{{ words }}</p>", ext = "html")]
+#[template(
+    source = "<p class=\"note {{ tone }}\"{% if tone == \"bad\" %} role=\"alert\"{% endif %}>{{ words }}</p>",
+    ext = "html"
+)]
 pub(super) struct Note {
     pub(super) tone: &'static str,
     pub(super) words: String,

@@ -315,12 +315,7 @@ pub(crate) async fn get_event(
 }
 
 /// A page of the log.
-pub(super) async fn find(
-    pool: PgPool,
-    tenant: TenantId,
-    filter: Filter,
-    after: Position,
-) -> Result<Found, store::Error> {
+pub(super) async fn find(pool: PgPool, tenant: TenantId, filter: Filter, after: Position) -> Result<Found, store::Error> {
     let is_wanted = |stored: &Stored| filter.r#type.as_deref().is_none_or(|name| stored.recorded.fact.event.type_name() == name);
     let scan = if filter.r#type.is_some() { EVENTS_SCANNED_MAX } else { filter.rows };
     let events = match &filter.stream {
@@ -343,12 +338,7 @@ pub(super) async fn find(
 }
 
 /// The newest version of a stream at or before a position, by halving: versions and positions rise together.
-async fn version_at(
-    pool: &PgPool,
-    tenant: TenantId,
-    name: &str,
-    position: Position,
-) -> Result<StreamVersion, store::Error> {
+async fn version_at(pool: &PgPool, tenant: TenantId, name: &str, position: Position) -> Result<StreamVersion, store::Error> {
     let Some(first) = read::stream(pool, tenant, name, 0, 1).await?.into_iter().next() else { return Ok(0) };
     // Of the events from the first one's position on, not more than these can be the stream's.
     let mut high = position.saturating_sub(first.recorded.position).saturating_add(1).max(0);
@@ -450,8 +440,7 @@ pub(crate) struct EventSchema {
     /// On the first event of a command.
     #[schema(nullable = false)]
     command: Option<CommandSchema>,
-    /// What the fact says; its fields depend on the type. Quantities and amounts are decimal strings.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = crate::openapi::data_schema)]
     data: (),
 }
 

@@ -80,12 +80,14 @@ pub(crate) fn is_known(name: &str) -> bool {
     EVENT_TYPES.iter().any(|(_, known)| *known == name)
 }
 
+/// Every name.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    EVENT_TYPES.iter().map(|(_, name)| *name)
+}
+
 /// Every name, for the document.
 pub(crate) fn schema() -> utoipa::openapi::Object {
-    utoipa::openapi::ObjectBuilder::new()
-        .schema_type(utoipa::openapi::schema::Type::String)
-        .enum_values(Some(EVENT_TYPES.iter().map(|(_, name)| *name)))
-        .build()
+    utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String).enum_values(Some(names())).build()
 }
 
 #[cfg(test)]

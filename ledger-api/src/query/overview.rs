@@ -159,7 +159,10 @@ mod tests {
         let now = Timestamp::parse("2026-11-30T10:20:30.5Z").unwrap();
         let minutes = minutes(now);
         assert_eq!(minutes.len(), 60);
-        assert_eq!((minutes[0].to_string(), minutes[59].to_string()), ("2026-11-30T09:21:00Z".into(), "2026-11-30T10:20:00Z".into()));
+        assert_eq!(
+            (minutes[0].to_string(), minutes[59].to_string()),
+            ("2026-11-30T09:21:00Z".into(), "2026-11-30T10:20:00Z".into())
+        );
         let positions: Vec<i64> = (0..60).map(|n| n / 2).collect();
         let activity = activity(&minutes, &positions, 40);
         assert_eq!(activity.iter().map(|m| m.events).sum::<i64>(), 40);

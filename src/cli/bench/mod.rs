@@ -14,6 +14,7 @@ mod memory;
 mod money;
 mod past;
 mod projection;
+mod rebuild;
 mod replay;
 
 use std::process::ExitCode;
@@ -138,6 +139,7 @@ async fn measure(bench: &mut Bench) -> Result<()> {
     http::http(bench, spread).await?;
     replay::replay(bench, spread).await?;
     projection::projection(bench, spread).await?;
+    rebuild::rebuild(bench).await?;
     past::past(bench).await?;
     money::money(bench).await?;
     console::console(bench).await?;

@@ -24,11 +24,7 @@ pub(in crate::console) struct Asked {
     cursor: String,
 }
 
-pub(in crate::console) async fn list(
-    session: Session,
-    State(console): State<Console>,
-    Query(asked): Query<Asked>,
-) -> Response {
+pub(in crate::console) async fn list(session: Session, State(console): State<Console>, Query(asked): Query<Asked>) -> Response {
     let shown = view(&console, &session, &asked).await;
     session.show(&console, shown).await
 }
@@ -116,8 +112,7 @@ pub(in crate::console) async fn show(
 
 async fn one(console: &Console, session: &Session, name: &str, span: &Span) -> Shown {
     let path = format!("/v1/accounts/{}", encode(name));
-    let filter =
-        [("limit", ROWS), ("from", &*span.from), ("to", &span.to), ("order", &span.order), ("cursor", &span.cursor)];
+    let filter = [("limit", ROWS), ("from", &*span.from), ("to", &span.to), ("order", &span.order), ("cursor", &span.cursor)];
     let (balance, statement) = (format!("{path}/balance"), format!("{path}/statement{}", query(&filter)));
     let (account, balance, statement) =
         tokio::join!(console.get(session, &path), console.get(session, &balance), console.get(session, &statement));
@@ -179,7 +174,8 @@ fn currencies(balance: &Value) -> Option<Table> {
             number(c.text("base_balance")),
         ])
     };
-    let columns = [words("Currency"), figures("Debits"), figures("Credits"), figures("Balance"), figures("Balance in the base currency")];
+    let columns =
+        [words("Currency"), figures("Debits"), figures("Credits"), figures("Balance"), figures("Balance in the base currency")];
     (list.len() > 1).then(|| Table::new("currencies", "By currency", columns).fill(list, row))
 }
 

@@ -14,8 +14,8 @@ use crate::console::Console;
 use crate::console::ask::{Answer, Fields, plain};
 use crate::console::frame::{Section, Shown, View};
 use crate::console::part::{
-    Action, Facts, Field, Form, Links, Note, Row, Show, Table, Verbatim, code, encode, event_link, extra, figures, link, number, phrase,
-    query, status, stream_link, text, time, words,
+    Action, Facts, Field, Form, Links, Note, Row, Show, Table, Verbatim, code, encode, event_link, extra, figures, link, number,
+    phrase, query, status, stream_link, text, time, words,
 };
 use crate::console::session::Session;
 use crate::problem::Problem;
@@ -53,9 +53,7 @@ async fn view(console: &Console, session: &Session) -> Shown {
         console.get(session, "/v1/overview"),
     );
     let mut view = View::new(Section::Audit, "Audit").at(overview?.position).part(tabs("/console/audit"));
-    view = add(view, verifications, |view, found| {
-        view.part(verify_now(session)).part(verification_table(&found.json))
-    });
+    view = add(view, verifications, |view, found| view.part(verify_now(session)).part(verification_table(&found.json)));
     view = add(view, checkpoint, |view, found| {
         let (title, text) = ("The log's head, signed".to_owned(), found.json.text("note"));
         view.part(Verbatim { title, text, is_folded: false })
@@ -111,9 +109,7 @@ fn verification_table(found: &Value) -> Table {
 }
 
 fn checkpoint_table(found: &Value) -> Table {
-    let row = |one: &Value| {
-        Row::of([event_link(&one.text("size")), time(one.text("signed_at")), code(one.text("root"))])
-    };
+    let row = |one: &Value| Row::of([event_link(&one.text("size")), time(one.text("signed_at")), code(one.text("root"))]);
     let columns = [figures("Size"), words("Signed"), words("Root")];
     Table::new("checkpoints", "Checkpoints", columns).empty("No checkpoint was signed yet.").fill(found.list("data"), row)
 }
@@ -137,7 +133,8 @@ pub(in crate::console) async fn verify(session: Session, State(console): State<C
     match console.post(&session, "/v1/audit/verifications", &json!({})).await {
         Ok(started) => {
             let id = started.json.text("id");
-            let target = if id.is_empty() { "/console/audit".to_owned() } else { format!("/console/audit/verifications/{}", encode(&id)) };
+            let target =
+                if id.is_empty() { "/console/audit".to_owned() } else { format!("/console/audit/verifications/{}", encode(&id)) };
             Redirect::to(&target).into_response()
         }
         Err(problem) => session.show(&console, Err(problem)).await,
@@ -171,11 +168,7 @@ async fn one_verification(console: &Console, session: &Session, id: &str) -> Sho
         ("Asked by", text(one.text("asked_by"))),
     ];
     let row = |finding: &Value| {
-        Row::of([
-            event_link(&finding.text("position")),
-            text(phrase(&finding.text("invariant"))),
-            text(finding.text("what")),
-        ])
+        Row::of([event_link(&finding.text("position")), text(phrase(&finding.text("invariant"))), text(finding.text("what"))])
     };
     let columns = [figures("Position"), words("What must hold"), words("Finding")];
     let view = View::new(Section::Audit, "Verification")
@@ -206,11 +199,7 @@ pub(in crate::console) struct Asked {
     cursor: String,
 }
 
-pub(in crate::console) async fn trail(
-    session: Session,
-    State(console): State<Console>,
-    Query(asked): Query<Asked>,
-) -> Response {
+pub(in crate::console) async fn trail(session: Session, State(console): State<Console>, Query(asked): Query<Asked>) -> Response {
     let shown = trail_view(&console, &session, &asked).await;
     session.show(&console, shown).await
 }

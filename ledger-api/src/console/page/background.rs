@@ -64,9 +64,8 @@ fn job_table(found: &Value) -> Table {
 
 /// What of the log a webhook gets.
 fn filter(hook: &Value) -> String {
-    let names = ["types", "categories", "streams"].map(|field| {
-        hook.list(field).iter().map(crate::console::ask::plain).collect::<Vec<_>>().join(", ")
-    });
+    let names = ["types", "categories", "streams"]
+        .map(|field| hook.list(field).iter().map(crate::console::ask::plain).collect::<Vec<_>>().join(", "));
     let named: Vec<String> = names.into_iter().filter(|names| !names.is_empty()).collect();
     if named.is_empty() { "All events".to_owned() } else { named.join(" · ") }
 }

@@ -54,15 +54,7 @@ pub(super) fn event_row(event: &Value) -> Row {
 }
 
 fn columns() -> [Column; 7] {
-    [
-        figures("Position"),
-        words("Recorded"),
-        words("What"),
-        words("Stream"),
-        words("Reference"),
-        words("Reason"),
-        extra("Actor"),
-    ]
+    [figures("Position"), words("Recorded"), words("What"), words("Stream"), words("Reference"), words("Reason"), extra("Actor")]
 }
 
 fn wide_row(event: &Value) -> Row {
@@ -71,11 +63,7 @@ fn wide_row(event: &Value) -> Row {
     row
 }
 
-pub(in crate::console) async fn list(
-    session: Session,
-    State(console): State<Console>,
-    Query(asked): Query<Asked>,
-) -> Response {
+pub(in crate::console) async fn list(session: Session, State(console): State<Console>, Query(asked): Query<Asked>) -> Response {
     let shown = view(&console, &session, &asked).await;
     session.show(&console, shown).await
 }
@@ -92,7 +80,11 @@ async fn view(console: &Console, session: &Session, asked: &Asked) -> Shown {
     };
     let pairs = [&filter[..], &place[..], &[("limit", ROWS)]].concat();
     let found = console.get(session, &format!("/v1/events{}", query(&pairs))).await?;
-    let next = if found.json["more"] == true { found.json.text(if is_forwards { "next_after" } else { "next_before" }) } else { String::new() };
+    let next = if found.json["more"] == true {
+        found.json.text(if is_forwards { "next_after" } else { "next_before" })
+    } else {
+        String::new()
+    };
     let table = Table::new("events", "Events", columns())
         .empty("No event looked at is like that. A page filtered by type looks at 10,000 events; there may be more after it.")
         .fill(found.json.list("data"), wide_row)
@@ -251,13 +243,13 @@ fn proof_facts(proof: &Value) -> Facts {
 
 /// The hashes from the leaf to the root.
 fn path_table(proof: &Value) -> Table {
-    let row = |(at, hash): (usize, &Value)| {
-        Row::of([number(at.saturating_add(1).to_string()), code(crate::console::ask::plain(hash))])
-    };
+    let row =
+        |(at, hash): (usize, &Value)| Row::of([number(at.saturating_add(1).to_string()), code(crate::console::ask::plain(hash))]);
     let mut table = Table::new("path", "From the leaf to the root (RFC 6962)", [figures("Step"), words("Hash beside it")])
         .empty("The leaf is the root.");
     table.rows.extend(proof.list("path").iter().enumerate().map(row));
-    let note = "Hash the leaf's bytes, then what comes out with each of these in turn: the last is the root, which checkpoints sign.";
+    let note =
+        "Hash the leaf's bytes, then what comes out with each of these in turn: the last is the root, which checkpoints sign.";
     table.note(note)
 }
 

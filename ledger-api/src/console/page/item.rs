@@ -10,8 +10,8 @@ use crate::console::Console;
 use crate::console::ask::Fields;
 use crate::console::frame::{Section, Shown, View};
 use crate::console::part::{
-    Chart, Facts, Note, Row, Table, Tile, Tiles, code, encode, event_link, figures, item_link, link, number, phrase,
-    query, status, text, time, words,
+    Chart, Facts, Note, Row, Table, Tile, Tiles, code, encode, event_link, figures, item_link, link, number, phrase, query,
+    status, text, time, words,
 };
 use crate::console::session::Session;
 use crate::problem::Problem;
@@ -173,7 +173,8 @@ fn holds_table(sku: &str, holds: &Value) -> Option<Table> {
             time(hold.text("expires_at")),
         ])
     };
-    let columns = [words("Reservation"), words("Status"), words("Owner"), words("Location"), figures("Quantity"), words("Free at")];
+    let columns =
+        [words("Reservation"), words("Status"), words("Owner"), words("Location"), figures("Quantity"), words("Free at")];
     let mut table = Table::new("holds", "Held by", columns).fill(list, row);
     if holds.has("next_cursor") {
         table.next = Some(format!("/console/reservations{}", query(&[("item", sku)])));

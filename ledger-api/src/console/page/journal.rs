@@ -29,11 +29,7 @@ fn entry_link(id: &str) -> Show {
     link(format!("/console/journal/{}", encode(id)), code(id))
 }
 
-pub(in crate::console) async fn list(
-    session: Session,
-    State(console): State<Console>,
-    Query(asked): Query<Asked>,
-) -> Response {
+pub(in crate::console) async fn list(session: Session, State(console): State<Console>, Query(asked): Query<Asked>) -> Response {
     let shown = view(&console, &session, &asked).await;
     session.show(&console, shown).await
 }

@@ -40,7 +40,8 @@ async fn view(console: &Console, session: &Session) -> Shown {
     tiles.extend(part_tiles(&health.json));
     tiles.extend(audit_tiles(checkpoint.as_ref(), verification.as_ref()));
     let columns = [figures("Position"), words("Recorded"), words("What"), words("Stream"), words("Reference")];
-    let table = Table::new("newest", "Newest events", columns).empty("The log is empty.").fill(newest.json.list("data"), event_row);
+    let table =
+        Table::new("newest", "Newest events", columns).empty("The log is empty.").fill(newest.json.list("data"), event_row);
     Ok(View::new(Section::Overview, "Overview")
         .at(overview.position)
         .part(Tiles { tiles })
@@ -100,12 +101,7 @@ fn part_tiles(health: &Value) -> Vec<Tile> {
         "" | "up" => text(""),
         how => text(format!("{words} {how}")),
     };
-    let beside = [
-        part("database", "Database"),
-        part("writer", "Writer"),
-        part("cache", "Cache"),
-        part("broker", "Broker"),
-    ];
+    let beside = [part("database", "Database"), part("writer", "Writer"), part("cache", "Cache"), part("broker", "Broker")];
     let is_well = beside.iter().all(|show| show.html().is_empty());
     let mut beside = Vec::from(beside);
     if is_well {

@@ -11,8 +11,8 @@ use crate::console::Console;
 use crate::console::ask::{Fields, plain};
 use crate::console::frame::{Section, Shown, View};
 use crate::console::part::{
-    Field, Form, Links, Note, Row, Show, Table, account_link, code, encode, extra, figures, item_link, number, phrase, query, text,
-    time, words,
+    Field, Form, Links, Note, Row, Show, Table, account_link, code, encode, extra, figures, item_link, number, phrase, query,
+    text, time, words,
 };
 use crate::console::session::Session;
 use crate::problem::{Fault, Problem};
@@ -240,9 +240,8 @@ fn form(kind: &Kind, asked: &Asked) -> Form {
 
 /// The same for spreadsheets and for printers.
 fn downloads(kind: &Kind, filter: &str) -> Links {
-    let format = |words: &str, format: &str| {
-        (words.to_owned(), format!("/console/reports/{}/{format}{filter}", kind.name), false)
-    };
+    let format =
+        |words: &str, format: &str| (words.to_owned(), format!("/console/reports/{}/{format}{filter}", kind.name), false);
     match kind.name {
         "periods" => Links { label: "Downloads", links: Vec::new() },
         _report => Links { label: "Downloads", links: vec![format("CSV", "csv"), format("Page for printers", "html")] },
@@ -269,7 +268,8 @@ fn depth(line: &Value) -> u8 {
 fn trial_balance(report: &Value, _: &Session) -> Vec<Table> {
     let accounts = report.list("accounts");
     let is_rolled = accounts.iter().any(|line| line.has("rolled_up"));
-    let mut columns = vec![words("Account"), words("Name"), words("Type"), figures("Debits"), figures("Credits"), figures("Balance")];
+    let mut columns =
+        vec![words("Account"), words("Name"), words("Type"), figures("Debits"), figures("Credits"), figures("Balance")];
     if is_rolled {
         columns.push(figures("With accounts below"));
     }
@@ -391,7 +391,8 @@ fn bucket(bucket: &Value) -> String {
 
 fn aged(report: &Value, _: &Session) -> Vec<Table> {
     let buckets = report.list("buckets");
-    let columns = [words("Party"), words("Account"), words("Open item"), words("Due"), words("Age"), words("Currency"), figures("Open")];
+    let columns =
+        [words("Party"), words("Account"), words("Open item"), words("Due"), words("Age"), words("Currency"), figures("Open")];
     let mut table = Table::new("report", "Open items", columns).empty("Nothing is open.");
     for party in report.list("parties") {
         for item in party.list("items") {
@@ -498,9 +499,8 @@ fn sum_row(title: &str, between: usize, sum: String) -> Row {
 
 fn reconciliation(report: &Value, _: &Session) -> Vec<Table> {
     let columns = [words("Account"), words("Name"), figures("Balance")];
-    let row = |line: &Value| {
-        Row::of([account_link(&line.text("account")), text(line.text("name")), number(line.text("balance"))])
-    };
+    let row =
+        |line: &Value| Row::of([account_link(&line.text("account")), text(line.text("name")), number(line.text("balance"))]);
     let mut table = Table::new("report", "Inventory accounts", columns).fill(report.list("inventory_accounts"), row);
     let sums = [("Inventory accounts", "inventory_total"), ("Value of all stock", "stock_value"), ("Difference", "difference")];
     table.rows.extend(sums.map(|(title, field)| sum_row(title, 1, report.text(field))));

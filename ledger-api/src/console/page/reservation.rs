@@ -33,11 +33,7 @@ pub(super) fn hold_link(id: &str) -> Show {
     link(format!("/console/reservations/{}", encode(id)), code(id))
 }
 
-pub(in crate::console) async fn list(
-    session: Session,
-    State(console): State<Console>,
-    Query(asked): Query<Asked>,
-) -> Response {
+pub(in crate::console) async fn list(session: Session, State(console): State<Console>, Query(asked): Query<Asked>) -> Response {
     let shown = view(&console, &session, &asked).await;
     session.show(&console, shown).await
 }
@@ -54,9 +50,7 @@ async fn view(console: &Console, session: &Session, asked: &Asked) -> Shown {
     let found = console.get(session, &format!("/v1/reservations{}", query(&filter))).await?;
     let row = |hold: &Value| {
         let lines = hold.list("lines");
-        let what = lines.iter().take(3).map(|line| {
-            Show::Many(vec![number(line.text("quantity")), item_link(&line.text("sku"))])
-        });
+        let what = lines.iter().take(3).map(|line| Show::Many(vec![number(line.text("quantity")), item_link(&line.text("sku"))]));
         let mut what: Vec<Show> = what.collect();
         if lines.len() > what.len() {
             what.push(text(format!("and {} more", lines.len().saturating_sub(3))));
@@ -116,14 +110,8 @@ async fn one(console: &Console, session: &Session, id: &str) -> Shown {
             item_link(&line.text("kit")),
         ])
     };
-    let columns = [
-        words("Item"),
-        words("Location"),
-        figures("Quantity"),
-        figures("Waits for stock"),
-        words("Lot"),
-        words("Part of kit"),
-    ];
+    let columns =
+        [words("Item"), words("Location"), figures("Quantity"), figures("Waits for stock"), words("Lot"), words("Part of kit")];
     let facts = [
         ("Status", status(hold.text("status"))),
         ("Owner", text(hold.text("owner"))),

@@ -34,11 +34,7 @@ fn search_form(action: &str, asked: &Asked, hint: &'static str, target: &'static
     Form { action: action.to_owned(), fields: vec![field], button: "Search", target }
 }
 
-pub(in crate::console) async fn list(
-    session: Session,
-    State(console): State<Console>,
-    Query(asked): Query<Asked>,
-) -> Response {
+pub(in crate::console) async fn list(session: Session, State(console): State<Console>, Query(asked): Query<Asked>) -> Response {
     let shown = items(&console, &session, &asked).await;
     session.show(&console, shown).await
 }
