@@ -7,6 +7,7 @@
 
 mod bare;
 mod client;
+mod console;
 mod http;
 mod load;
 mod memory;
@@ -141,5 +142,6 @@ async fn measure(bench: &mut Bench) -> Result<()> {
     rebuild::rebuild(bench).await?;
     past::past(bench).await?;
     money::money(bench).await?;
+    console::console(bench).await?;
     memory::memory(bench)
 }
