@@ -26,6 +26,8 @@ use crate::jobs;
 
 /// Connections for reads and views; writers have their own.
 const POOL_CONNECTIONS_MAX: u32 = 16;
+/// Between two nudges of the projector: a first commit is looked at once, a stream of them 200 times a second.
+const NUDGE_PAUSE: Duration = Duration::from_millis(5);
 /// Lists of what has lapsed, waiting to be recorded.
 const DUE_QUEUE_MAX: usize = 64;
 
@@ -138,6 +140,7 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
     });
     let worker =
         projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::new(Notify::new()) };
+    tokio::spawn(nudge(handle.clone(), parts.pipeline.committed(), stop.clone()));
     let pipeline = parts.pipeline.clone();
     let task = tokio::spawn(async move {
         let working = tokio::spawn(projector::job::run(worker, stop.clone()));
@@ -152,6 +155,17 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
         Ok(())
     });
     (handle, task)
+}
+
+/// Tells a projector in this process of commits, so that views and feed need not wait for their next look.
+pub(crate) async fn nudge(projector: projector::Handle, committed: Arc<Notify>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = committed.notified() => projector.nudge(),
+            () = stop.cancelled() => return,
+        }
+        tokio::time::sleep(NUDGE_PAUSE).await;
+    }
 }
 
 /// Records what has lapsed as expired. What was extended, settled or closed meanwhile is refused or unchanged, which is
