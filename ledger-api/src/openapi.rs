@@ -28,7 +28,7 @@ use crate::state::Api;
 pub(crate) use answers::{
     AcceptedAnswer, BatchAnswers, CheckpointAnswer, CommandAnswers, DownloadAnswer, EventsAnswer, GoneAnswer, LinkedAnswer,
     PageAnswer, PagedReportAnswer, PlainAnswer, PlainPageAnswer, ProbeProblems, PublicProblems, PutAnswer, ReadAnswer,
-    ReportAnswer, StreamAnswer,
+    ReportAnswer, StatefulAnswer, StreamAnswer,
 };
 pub(crate) use bodies::{BatchBody, TransactionBody};
 pub use events::event_schemas;
@@ -130,9 +130,11 @@ const SCHEME: &str = "api_key";
         Page<crate::query::webhook::WebhookBody>, crate::query::webhook::DeliveryBody, Page<crate::query::webhook::DeliveryBody>,
         crate::query::webhook::SecretBody,
         crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
-        crate::query::trail::TrailPage,
+        crate::query::event::OneEvent, crate::query::trail::TrailPage,
         audit::checkpoint::CheckpointBody, Page<audit::checkpoint::CheckpointBody>, audit::keys::KeysBody,
         audit::proof::InclusionBody, audit::proof::ConsistencyBody, audit::seal::SealProofBody,
+        crate::query::overview::Overview, crate::query::history::History,
+        crate::query::located::LocatedBody, Page<crate::query::located::LocatedBody>,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
         PeriodResult, PersonResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,
