@@ -54,6 +54,7 @@ fn inside(parts: &Parts) -> Result<ledger_api::Inside> {
         metrics: ledger_api::install_metrics().context("installing the recorder of metrics")?,
         broker: None,
         feed: None,
+        keys: tokio::sync::watch::channel(None).1,
     };
     Ok(ledger_api::Service::new(ledger_api::Options::standard(), resources).inside())
 }

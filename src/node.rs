@@ -4,10 +4,13 @@
 //! **Correctness**: the API stops first, so that no command is taken that could not be answered; then the projector;
 //! the pipeline ends when its last handle is dropped, after finishing what is queued.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use ledger_core::audit::keys::Keys;
 use ledger_core::domain::command::{Action, Command, Context};
 use ledger_core::domain::id::{CommandId, TenantId, Text};
 use ledger_core::domain::journal::command::ExpireEntry;
@@ -21,11 +24,14 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpointer::{self, Checkpointer};
 use crate::cli::Urls;
 use crate::jobs;
+use crate::signing::{self, Signing};
+use crate::witness::Place;
 
 /// Connections for reads and views; writers have their own.
-const POOL_CONNECTIONS_MAX: u32 = 16;
+pub(crate) const POOL_CONNECTIONS_MAX: u32 = 16;
 /// Lists of what has lapsed, waiting to be recorded.
 const DUE_QUEUE_MAX: usize = 64;
 
@@ -80,13 +86,16 @@ impl Parts {
 /// The HTTP service.
 pub(crate) async fn api(
     pool: PgPool,
+    replicas: Vec<PgPool>,
     redis_url: Option<&str>,
     pipeline: pipeline::Handle,
     feed: Feed,
+    keys: watch::Receiver<Option<Arc<Keys>>>,
 ) -> Result<ledger_api::Service> {
     let metrics = ledger_api::install_metrics()?;
     let Feed { broker, state } = feed;
-    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state };
+    let resources =
+        ledger_api::Resources { pool, replicas, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state, keys };
     let options = ledger_api::Options { webhook_allow: webhooks()?.allow, ..ledger_api::Options::standard() };
     Ok(ledger_api::Service::new(options, resources))
 }
@@ -175,6 +184,37 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
         Ok(())
     });
     (handle, task)
+}
+
+/// Keys, and the logs held against the witness: before anything is served or projected.
+pub(crate) struct Audit {
+    pub(crate) keys: watch::Receiver<Option<Arc<Keys>>>,
+    place: Option<Place>,
+    witnessed: HashMap<TenantId, u64>,
+}
+
+impl Audit {
+    /// Reads the keys and compares every log with what was witnessed of it.
+    ///
+    /// # Errors
+    /// [`crate::cli::Wanting`] when a log is not a continuation of that.
+    pub(crate) async fn start(parts: &Parts, signing: &Signing, file: Option<PathBuf>, stop: CancellationToken) -> Result<Self> {
+        let place = signing.witness.as_deref().map(Place::parse).transpose()?;
+        let keys = signing::watch(signing.clone(), file, stop)?;
+        let first = keys.borrow().clone();
+        let witnessed = match &place {
+            Some(place) => checkpointer::compare(&parts.pool, first.as_ref(), place).await?,
+            None => HashMap::new(),
+        };
+        Ok(Self { keys, place, witnessed })
+    }
+
+    /// Signs and copies every interval until the token is cancelled.
+    pub(crate) fn checkpointer(self, parts: &Parts, interval: Duration, stop: CancellationToken) -> JoinHandle<()> {
+        let Self { keys, place, witnessed } = self;
+        let checkpointer = Checkpointer { pool: parts.pool.clone(), keys, place, interval, witnessed };
+        tokio::spawn(checkpointer.run(stop))
+    }
 }
 
 /// Records what has lapsed as expired. What was extended, settled or closed meanwhile is refused or unchanged, which is
