@@ -109,9 +109,9 @@ async fn exports_reports_and_imports_are_made_once_and_kept() {
     assert_eq!((&imported["progress"]["done"], &imported["progress"]["of"]), (&json!(3_000), &json!(3_000)));
     let refused = c.get(&format!("{path}/result")).await.expect(200);
     assert_eq!(refused.header("content-type"), "application/x-ndjson");
-    let rows: Vec<i64> =
+    let rows: BTreeSet<i64> =
         refused.text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["row"].as_i64().unwrap()).collect();
-    assert_eq!(rows, [1_501, 1_502]);
+    assert_eq!(rows, BTreeSet::from([1_501, 1_502]));
 
     // A file is what the command line writes.
     for what in ["events", "stock", "valuation", "cards", "balances"] {
