@@ -32,6 +32,8 @@ use crate::witness::Place;
 
 /// Connections for reads and views; writers have their own.
 pub(crate) const POOL_CONNECTIONS_MAX: u32 = 16;
+/// Between two nudges of the projector: a first commit is looked at once, a stream of them 200 times a second.
+const NUDGE_PAUSE: Duration = Duration::from_millis(5);
 /// Lists of what has lapsed, waiting to be recorded.
 const DUE_QUEUE_MAX: usize = 64;
 
@@ -167,6 +169,7 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
     let nudged = Arc::new(Notify::new());
     let worker =
         projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::clone(&nudged) };
+    tokio::spawn(nudge(handle.clone(), parts.pipeline.committed(), stop.clone()));
     let (pool, leases) = (parts.pool.clone(), handle.leases());
     let pipeline = parts.pipeline.clone();
     let task = tokio::spawn(async move {
@@ -220,6 +223,17 @@ impl Audit {
         let Self { keys, place, witnessed } = self;
         let checkpointer = Checkpointer { pool: parts.pool.clone(), keys, place, interval, witnessed };
         tokio::spawn(checkpointer.run(stop))
+    }
+}
+
+/// Tells a projector in this process of commits, so that views and feed need not wait for their next look.
+pub(crate) async fn nudge(projector: projector::Handle, committed: Arc<Notify>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = committed.notified() => projector.nudge(),
+            () = stop.cancelled() => return,
+        }
+        tokio::time::sleep(NUDGE_PAUSE).await;
     }
 }
 

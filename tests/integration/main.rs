@@ -16,6 +16,7 @@ mod supervisor;
 mod auditors;
 mod cli;
 mod commands;
+mod console;
 mod faults;
 mod feed;
 mod golden;

@@ -224,6 +224,17 @@ fn body_tag() -> utoipa::openapi::Header {
     header(text(), "Names this very answer; for `If-None-Match` only")
 }
 
+/// Responses of a read that a state may be against.
+pub(crate) struct StatefulAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for StatefulAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = ReadAnswer::<T>::responses();
+        responses.extend(problems(&[409]));
+        responses
+    }
+}
+
 /// Responses of a checkpoint: JSON, or the signed note alone.
 pub(crate) struct CheckpointAnswer;
 

@@ -239,9 +239,11 @@ async fn read(api: &Api, tenant: TenantId, from: Month, year: Option<i32>) -> Re
 }
 
 /// The period whose closing closed a month, and the last event before that; `None` for one that is open or closed softly.
-pub(super) async fn sealed(api: &Api, tenant: TenantId, month: Month) -> Result<Option<(Month, Position)>, Problem> {
-    let period = read(api, tenant, month, None).await?.period(month);
-    Ok(period.seal.map(|seal| (period.closed_with.unwrap_or(month), seal.position)))
+/// First the position this is known up to.
+pub(super) async fn sealed(api: &Api, tenant: TenantId, month: Month) -> Result<(Position, Option<(Month, Position)>), Problem> {
+    let calendar = read(api, tenant, month, None).await?;
+    let period = calendar.period(month);
+    Ok((calendar.as_of, period.seal.map(|seal| (period.closed_with.unwrap_or(month), seal.position))))
 }
 
 /// The first instant of the fiscal year that an instant lies in.

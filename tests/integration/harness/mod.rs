@@ -3,6 +3,7 @@
 //! **Shape**: [`World::start`] (servers, schema) → [`World::node`] (a `ledgerd serve` process) and
 //! [`World::tenant`] (code + key) → [`Client`].
 
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod node;
 pub(crate) mod proxy;
