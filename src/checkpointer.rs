@@ -95,6 +95,7 @@ impl Checkpointer {
 /// [`Wanting`] when a log is not a continuation of what was witnessed; another error when that cannot be told.
 pub(crate) async fn compare(pool: &PgPool, keys: Option<&Arc<Keys>>, place: &Place) -> Result<HashMap<TenantId, u64>> {
     let mut witnessed = HashMap::new();
+    place.must_be_there()?;
     if keys.is_none() {
         tracing::warn!("there is no signing key: what the witness keeps is compared, but its signatures are not checked");
     }

@@ -49,11 +49,13 @@ pub(crate) fn registry(parts: &Parts) -> Registry {
 fn inside(parts: &Parts) -> Result<ledger_api::Inside> {
     let resources = ledger_api::Resources {
         pool: parts.pool.clone(),
+        replicas: Vec::new(),
         cache: None,
         pipeline: parts.pipeline.clone(),
         metrics: ledger_api::install_metrics().context("installing the recorder of metrics")?,
         broker: None,
         feed: None,
+        keys: tokio::sync::watch::channel(None).1,
     };
     Ok(ledger_api::Service::new(ledger_api::Options::standard(), resources).inside())
 }

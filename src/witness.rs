@@ -61,6 +61,18 @@ impl Place {
         }
     }
 
+    /// A folder that is not mounted must not pass for one without checkpoints.
+    pub(crate) fn must_be_there(&self) -> Result<()> {
+        match self {
+            Self::Directory(root) => {
+                std::fs::read_dir(root).with_context(|| format!("opening the witness's folder {}", root.display()))?;
+            }
+            // It answers, or does not, when it is asked.
+            Self::Bucket(_) => {}
+        }
+        Ok(())
+    }
+
     /// The copy of a tenant's largest checkpoint.
     pub(crate) async fn newest(&self, tenant: &str) -> Result<Option<Copy>> {
         let found = match self {

@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
+use crate::console;
 use crate::edge::Edge;
 use crate::inside::Inside;
 use crate::limit::{
@@ -54,7 +55,11 @@ impl Service {
     pub fn new(options: Options, resources: Resources) -> Self {
         let api = Api::new(&options, resources);
         let (routes, document) = router::build(api.clone());
-        let metrics = Arc::new(RequestMetrics::new(document.paths.paths.keys().map(String::as_str)));
+        let mut paths: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        for page in console::paths() {
+            paths.push(page);
+        }
+        let metrics = Arc::new(RequestMetrics::new(paths));
         let edge = Edge::new(routes, Arc::clone(&metrics), options.clone());
         Self { api, edge, metrics, options }
     }

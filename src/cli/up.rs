@@ -169,7 +169,10 @@ fn write_private(path: &PathBuf, bytes: &[u8]) -> Result<()> {
 }
 
 fn welcome(servers: &supervisor::Running, address: &str, key: Option<&str>) -> String {
-    let mut text = format!("{}\n\n  API   {address}\n  Docs  {address}/docs\n", supervisor::table::render(&servers.parts));
+    let mut text = format!(
+        "{}\n\n  API      {address}\n  Docs     {address}/docs\n  Console  {address}/console\n",
+        supervisor::table::render(&servers.parts)
+    );
     let Some(key) = key else { return text };
     let curl = |name: &str, quantity: &str| {
         let body =
@@ -178,7 +181,9 @@ fn welcome(servers: &supervisor::Running, address: &str, key: Option<&str>) -> S
             "curl -si {address}/v1/reservations -H 'Authorization: Bearer {key}' \\\n       -H 'Idempotency-Key: {name}' -H 'Content-Type: application/json' \\\n       -d '{body}'"
         )
     };
-    text.push_str(&format!("  Key   {key}   (tenant {})\n\n", demo::TENANT));
+    text.push_str(&format!("  Key      {key}   (tenant {})\n", demo::TENANT));
+    // What stands behind the # is not sent, so the key is in no log.
+    text.push_str(&format!("\n  Open the console, signed in:  {address}/console/login#{key}\n\n"));
     text.push_str(&format!("  1. Reserve two grinders:\n     {}\n\n", curl("try-1", "2")));
     text.push_str(&format!(
         "  2. The same again changes nothing and answers the same (Idempotent-Replayed: true):\n     {}\n\n",

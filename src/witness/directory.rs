@@ -9,11 +9,8 @@ use ledger_core::audit::note::NOTE_BYTES_MAX;
 
 use super::{Copy, GROUPS, Put, as_note, is_group, size_of};
 
-/// The largest one below a tenant's folder; none where the folder is not there. The place itself must be.
+/// The largest one below a tenant's folder; none where the folder is not there.
 pub(super) fn newest(dir: &Path) -> Result<Option<Copy>> {
-    let place = dir.parent().unwrap_or(dir);
-    // A place that is not mounted must not pass for one without checkpoints.
-    fs::read_dir(place).with_context(|| format!("opening {}", place.display()))?;
     if !dir.exists() {
         return Ok(None);
     }
@@ -86,8 +83,10 @@ mod tests {
     fn the_newest_is_found_and_nothing_is_overwritten() {
         let root = std::env::temp_dir().join(format!("ledgerd-witness-{}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
-        assert!(newest(&root.join("acme")).is_err(), "a place that is not there is no place without checkpoints");
+        let place = Place::parse(root.to_str().unwrap()).unwrap();
+        assert!(place.must_be_there().is_err(), "a place that is not there is no place without checkpoints");
         fs::create_dir_all(&root).unwrap();
+        assert!(place.must_be_there().is_ok());
         assert_eq!(newest(&root.join("acme")).unwrap(), None);
         for size in [7, 1_234_567, 999, 1_000] {
             let path = root.join("acme").join(name_of(size).unwrap());
@@ -99,7 +98,6 @@ mod tests {
         let found = newest(&root.join("acme")).unwrap().unwrap();
         assert_eq!((found.size, found.note.as_str()), (1_234_567, "note 1234567\n"));
         assert_eq!(newest(&root.join("other")).unwrap(), None);
-        assert!(matches!(Place::parse(root.to_str().unwrap()).unwrap(), Place::Directory(_)));
         fs::remove_dir_all(&root).unwrap();
     }
 }

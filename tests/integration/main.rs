@@ -23,6 +23,7 @@ mod money;
 mod peers;
 mod person;
 mod projector;
+mod proofs;
 mod reads;
 mod schemas;
 mod sie;

@@ -401,21 +401,31 @@ async fn a_projector_killed_between_any_two_steps_loses_and_doubles_nothing() {
         tx.rollback().await.unwrap();
         s.whole_again().await;
     }
-    // In the commit: it is in the log, and its answer never came.
+    in_the_commit(&mut s).await;
+    after_the_commit(&mut s).await;
+    let head = s.head().await;
+    assert_eq!(received(&s.world, head).await, (1..=head).collect());
+}
+
+/// The commit stands in the write-ahead log, and its answer never came.
+async fn in_the_commit(s: &mut Stage) {
     s.commands("in-commit").await;
+    // Nobody commits any more once a standby is waited for, so the projector is let in first.
+    let mut other = s.world.owner().await;
+    let mut tx = other.begin().await.unwrap();
+    sqlx::query("SELECT FROM view_cursor FOR UPDATE").execute(&mut *tx).await.unwrap();
+    let projector = Projector::start(&s.world);
+    becomes_true(&mut s.owner, WAITS_FOR_LOCK, "UPDATE view_cursor").await;
     for sql in ["ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()"] {
         sqlx::query(sql).execute(&mut s.owner).await.unwrap();
     }
-    let projector = Projector::start(&s.world);
+    tx.rollback().await.unwrap();
     becomes_true(&mut s.owner, WAITS_IN_COMMIT, "view_stock_level").await;
     s.killed_and_begun_again("in-commit", projector).await;
     for sql in ["ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()"] {
         sqlx::query(sql).execute(&mut s.owner).await.unwrap();
     }
     s.whole_again().await;
-    after_the_commit(&mut s).await;
-    let head = s.head().await;
-    assert_eq!(received(&s.world, head).await, (1..=head).collect());
 }
 
 async fn after_the_commit(s: &mut Stage) {
@@ -479,4 +489,190 @@ fn bytes_wait_for(port: u16) -> bool {
         let unread = u64::from_str_radix(queues.split(':').nth(1).unwrap(), 16).unwrap();
         u16::from_str_radix(local.split(':').nth(1).unwrap(), 16).unwrap() == port && unread > 0
     })
+}
+
+/// Everything the catalogue says of the views: columns, indexes, constraints, settings, owners, grants.
+async fn catalogue(db: &mut PgConnection) -> Vec<String> {
+    let sql = "SELECT format('%s %s %s %s', relname, relowner::regrole, reloptions, relacl) FROM pg_class \
+               WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname LIKE 'view\\_%' \
+         UNION ALL SELECT tablename || ' ' || indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename LIKE 'view\\_%' \
+         UNION ALL SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint \
+               WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text LIKE 'view\\_%' \
+         UNION ALL SELECT format('%s %s %s %s %s %s', table_name, ordinal_position, column_name, data_type, is_nullable, collation_name) \
+               FROM information_schema.columns WHERE table_schema = 'public' AND table_name LIKE 'view\\_%' \
+         UNION ALL SELECT 'left over: ' || nspname FROM pg_namespace WHERE nspname IN ('ledger_rebuild', 'ledger_retired') \
+               ORDER BY 1";
+    sqlx::query_scalar(sql).fetch_all(db).await.unwrap()
+}
+
+/// Events in the copies of a rebuild under way.
+async fn folded(db: &mut PgConnection) -> i64 {
+    let there: bool =
+        sqlx::query_scalar("SELECT to_regclass('ledger_rebuild.view_cursor') IS NOT NULL").fetch_one(&mut *db).await.unwrap();
+    if !there {
+        return 0;
+    }
+    sqlx::query_scalar("SELECT coalesce(sum(position), 0)::bigint FROM ledger_rebuild.view_cursor").fetch_one(db).await.unwrap()
+}
+
+/// Reads that go on all the time, each of which must be answered; how many, and the slowest.
+fn readers(c: &Client) -> (std::sync::Arc<std::sync::atomic::AtomicBool>, tokio::task::JoinHandle<(usize, Duration)>) {
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (c, told) = (c.clone(), std::sync::Arc::clone(&stop));
+    let task = tokio::spawn(async move {
+        let (mut count, mut slowest) = (0, Duration::ZERO);
+        while !told.load(std::sync::atomic::Ordering::Relaxed) {
+            for path in ["/v1/stock/X", "/v1/stock/X/MAIN/card", "/v1/items", "/v1/stock/Y", "/v1/accounts"] {
+                let begin = Instant::now();
+                c.get(path).await.expect(200);
+                (count, slowest) = (count + 1, slowest.max(begin.elapsed()));
+            }
+        }
+        (count, slowest)
+    });
+    (stop, task)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_rebuilt_under_load_equal_the_old_ones_and_heal_what_was_damaged() {
+    let world = World::start(Parts::DatabaseAndRedis).await;
+    let node = world.node().await;
+    let mut owner = world.owner().await;
+    let c = stocked(&world, &node, "one").await;
+    c.put("/v1/items/Y", &json!({"name": "Y"})).await.expect(201);
+    let head = c.receive("Y", "50", "2").await.position();
+    let one = number(&mut owner, "SELECT tenant_id FROM tenant WHERE code = 'one' AND $1 = 0", 0).await;
+    reaches(&mut owner, VIEWS, one, head).await;
+    // A long log, so that there is time to kill the rebuild half way.
+    let bulk = world.tenant("bulk");
+    let cb = node.client(&bulk);
+    cb.catalogue(&["X"]).await;
+    cb.receive("X", "100000000", "1").await;
+    let head = cb.issue("X", "1").await.expect(201).position();
+    reaches(&mut owner, VIEWS, bulk.number, head).await;
+    backlog(&mut owner, bulk.number, 60_000).await;
+    reaches(&mut owner, VIEWS, bulk.number, head + 60_000).await;
+    let before = catalogue(&mut owner).await;
+    let load = Load::start(&c, 4);
+    let (stop_reading, reading) = readers(&c);
+
+    let mut child = world.command(&["rebuild", "all", "--json"]).stdout(Stdio::null()).spawn().unwrap();
+    let begin = Instant::now();
+    while folded(&mut owner).await < 10_000 {
+        assert!(begin.elapsed() < PATIENCE, "nothing is folded");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let half = folded(&mut owner).await;
+    assert!(half < head + 60_000, "the rebuild was over before it was killed");
+    // Damaged meanwhile: one number, and one row gone.
+    for sql in [
+        "UPDATE view_stock_level SET on_hand = on_hand + 1 WHERE tenant_id = $1 AND sku = 'Y'",
+        "DELETE FROM view_stock_card WHERE tenant_id = $1 AND sku = 'Y'",
+    ] {
+        assert_eq!(sqlx::query(sql).bind(one).execute(&mut owner).await.unwrap().rows_affected(), 1);
+    }
+    let (code, out, err) = world.ledgerd_any(&["rebuild", "all", "--compare"]);
+    let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    assert_eq!(code, 3, "{report:#}");
+    assert!(report["resumed_at"].as_i64().unwrap() >= half, "{half} were folded: {report:#}");
+    let found: Vec<(&str, i64, i64)> = report["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| (d["view"].as_str().unwrap(), d["wrong"].as_i64().unwrap(), d["lacking"].as_i64().unwrap()))
+        .collect();
+    assert_eq!(found, [("view_stock_card", 0, 1), ("view_stock_level", 1, 1)], "{report:#}");
+    // Once more, under the same load: byte for byte what the projector had made meanwhile.
+    let report = world.ledgerd(&["rebuild", "all", "--compare"]);
+    assert_eq!((&report["compared"], &report["differences"], &report["resumed_at"]), (&json!(true), &json!([]), &json!(0)));
+    let single = world.ledgerd(&["rebuild", "stock_level", "posting"]);
+    assert_eq!(single["views"], json!(["view_stock_level", "view_posting"]));
+    stop_reading.store(true, std::sync::atomic::Ordering::Relaxed);
+    let (reads, slowest) = reading.await.unwrap();
+    let sent = load.finish().await.len();
+    println!(
+        "rebuilt three times under {sent} commands and {reads} reads, the slowest of which took {slowest:?}; views stood still {} ms, readers waited {} ms",
+        report["views_held_millis"], report["readers_held_millis"]
+    );
+    assert!(sent > 20 && reads > 20, "{sent} {reads}");
+    assert_eq!(catalogue(&mut owner).await, before);
+    world.verify_clean("one");
+    // Only one at a time, and only views that there are.
+    sqlx::query("SELECT pg_advisory_lock(7810759523990402658)").execute(&mut owner).await.unwrap();
+    let (code, _, err) = world.ledgerd_any(&["rebuild", "all"]);
+    assert!(code == 1 && err.contains("under way"), "{code} {err}");
+    let (code, _, err) = world.ledgerd_any(&["rebuild", "nothing"]);
+    assert!(code == 1 && err.contains("there is no view nothing"), "{code} {err}");
+}
+
+/// A projector that has a damaged row in its memory does not write it back over the healed one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projector_lets_go_of_its_rows_when_the_views_were_rebuilt() {
+    let world = World::start(Parts::Database).await;
+    let node = Node::start(&world, &[]).await;
+    let mut owner = world.owner().await;
+    let tenant = world.tenant("memory");
+    let c = node.client(&tenant);
+    c.catalogue(&["X"]).await;
+    let head = c.receive("X", "100", "1").await.position();
+    let projector = Projector::start(&world);
+    reaches(&mut owner, VIEWS, tenant.number, head).await;
+    assert_eq!(projector.terminate(), Some(0));
+    let damage = sqlx::query("UPDATE view_stock_level SET on_hand = on_hand + 1 WHERE tenant_id = $1").bind(tenant.number);
+    assert_eq!(damage.execute(&mut owner).await.unwrap().rows_affected(), 1);
+    let _projector = Projector::start(&world);
+    let head = c.issue("X", "1").await.expect(201).position();
+    reaches(&mut owner, VIEWS, tenant.number, head).await;
+    let (code, _) = world.verify("memory");
+    assert_eq!(code, 3, "the damaged row is not in the projector's memory");
+    let (code, out, err) = world.ledgerd_any(&["rebuild", "stock_level", "--compare"]);
+    assert_eq!(code, 3, "{out}{err}");
+    world.verify_clean("memory");
+    let head = c.issue("X", "1").await.expect(201).position();
+    reaches(&mut owner, VIEWS, tenant.number, head).await;
+    world.verify_clean("memory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_too_old_for_the_rows_leaves_them_alone_and_a_newer_one_says_that_a_rebuild_is_due() {
+    let world = World::start(Parts::Database).await;
+    let mut owner = world.owner().await;
+    let set = |version: i16| sqlx::query("UPDATE view_version SET version = $1 WHERE view = 'view_item'").bind(version);
+    // Where nothing is folded yet, the rows will be this program's.
+    set(0).execute(&mut owner).await.unwrap();
+    let node = world.node().await;
+    health_says(&node, "ready", 0, 0).await;
+    let tenant = world.tenant("versions");
+    let c = node.client(&tenant);
+    c.catalogue(&["X"]).await;
+    let head = c.receive("X", "100", "1").await.position();
+    reaches(&mut owner, VIEWS, tenant.number, head).await;
+    // As a newer program's rebuild leaves it.
+    let mut tx = owner.begin().await.unwrap();
+    set(2).execute(&mut *tx).await.unwrap();
+    sqlx::query("UPDATE view_cursor SET generation = generation + 1").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    health_says(&node, "degraded", 0, 1).await;
+    let last = c.issue("X", "1").await.expect(201).position();
+    let metrics = format!("{}/metrics", node.url);
+    let begin = Instant::now();
+    while !reqwest::get(&metrics).await.unwrap().text().await.unwrap().contains("ledger_projector_refused 1") {
+        assert!(begin.elapsed() < PATIENCE, "it does not say that it refuses");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(number(&mut owner, VIEWS, tenant.number).await, head);
+    assert_eq!(number(&mut owner, "SELECT count(*) FROM projection_stop WHERE tenant_id = $1", tenant.number).await, 0);
+    let (code, out, _) = world.ledgerd_any(&["doctor"]);
+    assert!(code == 3 && out.contains("rows of a newer program in view_item"), "{code} {out}");
+    // Rows of an older program: it goes on with them, and says what is due.
+    set(0).execute(&mut owner).await.unwrap();
+    reaches(&mut owner, VIEWS, tenant.number, last).await;
+    health_says(&node, "degraded", 0, 1).await;
+    let (code, out, _) = world.ledgerd_any(&["doctor"]);
+    assert!(code == 3 && out.contains("run ledgerd rebuild all"), "{code} {out}");
+    world.ledgerd(&["rebuild", "item"]);
+    health_says(&node, "ready", 0, 0).await;
+    world.verify_clean("versions");
 }

@@ -13,6 +13,7 @@ mod memory;
 mod money;
 mod past;
 mod projection;
+mod rebuild;
 mod replay;
 
 use std::process::ExitCode;
@@ -137,6 +138,7 @@ async fn measure(bench: &mut Bench) -> Result<()> {
     http::http(bench, spread).await?;
     replay::replay(bench, spread).await?;
     projection::projection(bench, spread).await?;
+    rebuild::rebuild(bench).await?;
     past::past(bench).await?;
     money::money(bench).await?;
     memory::memory(bench)

@@ -13,7 +13,7 @@ use super::{Bench, Line, percent, rate};
 /// Longest wait for the projector.
 const CATCH_UP_MAX: Duration = Duration::from_secs(300);
 
-async fn cursors(bench: &Bench) -> Result<i64> {
+pub(super) async fn cursors(bench: &Bench) -> Result<i64> {
     let sum: Option<i64> = sqlx::query_scalar("SELECT sum(position)::bigint FROM view_cursor").fetch_one(&bench.pool).await?;
     Ok(sum.unwrap_or(0))
 }
