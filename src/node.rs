@@ -4,10 +4,13 @@
 //! **Correctness**: the API stops first, so that no command is taken that could not be answered; then the projector;
 //! the pipeline ends when its last handle is dropped, after finishing what is queued.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use ledger_core::audit::keys::Keys;
 use ledger_core::domain::command::{Action, Command, Context};
 use ledger_core::domain::id::{CommandId, TenantId, Text};
 use ledger_core::domain::journal::command::ExpireEntry;
@@ -21,8 +24,11 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpointer::{self, Checkpointer};
 use crate::cli::Urls;
 use crate::jobs;
+use crate::signing::{self, Signing};
+use crate::witness::Place;
 
 /// Connections for reads and views; writers have their own.
 const POOL_CONNECTIONS_MAX: u32 = 16;
@@ -35,18 +41,36 @@ const DUE_QUEUE_MAX: usize = 64;
 pub(crate) struct Parts {
     pub(crate) pool: PgPool,
     pub(crate) pipeline: pipeline::Handle,
+    /// Where webhooks may lead, and when they are tried again.
+    pub(crate) webhooks: projector::webhook::Options,
     pipeline_tasks: Vec<JoinHandle<()>>,
 }
 
 /// Connects to the database and starts the pipeline.
 pub(crate) async fn connect(urls: &Urls) -> Result<Parts> {
+    let webhooks = webhooks()?;
     let url = urls.database()?.to_owned();
     let options = pool::Options { url: url.clone(), connections_max: POOL_CONNECTIONS_MAX, application_name: "ledgerd" };
     let pool = pool::connect(&options).await.context("connecting to Postgres")?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let (pipeline, pipeline_tasks) =
         pipeline::start(pipeline::Options::for_cores(url, cores), pool.clone()).await.context("starting the pipeline")?;
-    Ok(Parts { pool, pipeline, pipeline_tasks })
+    Ok(Parts { pool, pipeline, webhooks, pipeline_tasks })
+}
+
+/// `LEDGERD_WEBHOOK_ALLOW`: hosts and networks, with commas between, that webhooks may lead to though they are not public, and
+/// without TLS. `LEDGERD_WEBHOOK_PAUSE`: seconds after the first failed attempt; it doubles from there.
+fn webhooks() -> Result<projector::webhook::Options> {
+    let mut options = projector::webhook::Options::standard();
+    if let Ok(allow) = std::env::var("LEDGERD_WEBHOOK_ALLOW") {
+        options.allow = allow.parse().context("LEDGERD_WEBHOOK_ALLOW")?;
+    }
+    if let Ok(seconds) = std::env::var("LEDGERD_WEBHOOK_PAUSE") {
+        let seconds: u64 = seconds.parse().context("LEDGERD_WEBHOOK_PAUSE")?;
+        ensure!((1..=3_600).contains(&seconds), "LEDGERD_WEBHOOK_PAUSE must be from 1 to 3600 seconds");
+        options.pause = Duration::from_secs(seconds);
+    }
+    Ok(options)
 }
 
 impl Parts {
@@ -67,11 +91,13 @@ pub(crate) async fn api(
     redis_url: Option<&str>,
     pipeline: pipeline::Handle,
     feed: Feed,
+    keys: watch::Receiver<Option<Arc<Keys>>>,
 ) -> Result<ledger_api::Service> {
     let metrics = ledger_api::install_metrics()?;
     let Feed { broker, state } = feed;
-    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state };
-    Ok(ledger_api::Service::new(ledger_api::Options::standard(), resources))
+    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state, keys };
+    let options = ledger_api::Options { webhook_allow: webhooks()?.allow, ..ledger_api::Options::standard() };
+    Ok(ledger_api::Service::new(options, resources))
 }
 
 /// What health answers tell of the feed; nothing where it is not published from here.
@@ -138,23 +164,58 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
         due: Some(due),
         ..projector::Options::standard(parts.pool.clone())
     });
+    let nudged = Arc::new(Notify::new());
     let worker =
-        projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::new(Notify::new()) };
+        projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::clone(&nudged) };
+    let pool = parts.pool.clone();
     tokio::spawn(nudge(handle.clone(), parts.pipeline.committed(), stop.clone()));
     let pipeline = parts.pipeline.clone();
     let task = tokio::spawn(async move {
         let working = tokio::spawn(projector::job::run(worker, stop.clone()));
+        let telling = tokio::spawn(projector::webhook::fan_out(pool, nudged, stop.clone()));
         let sweep = tokio::spawn(async move {
             while let Some((tenant, due)) = lapsed.recv().await {
                 expire(&pipeline, tenant, due).await;
             }
         });
         service.run(stop).await?;
+        telling.await?;
         working.await?;
         sweep.await?;
         Ok(())
     });
     (handle, task)
+}
+
+/// Keys, and the logs held against the witness: before anything is served or projected.
+pub(crate) struct Audit {
+    pub(crate) keys: watch::Receiver<Option<Arc<Keys>>>,
+    place: Option<Place>,
+    witnessed: HashMap<TenantId, u64>,
+}
+
+impl Audit {
+    /// Reads the keys and compares every log with what was witnessed of it.
+    ///
+    /// # Errors
+    /// [`crate::cli::Wanting`] when a log is not a continuation of that.
+    pub(crate) async fn start(parts: &Parts, signing: &Signing, file: Option<PathBuf>, stop: CancellationToken) -> Result<Self> {
+        let place = signing.witness.as_deref().map(Place::parse).transpose()?;
+        let keys = signing::watch(signing.clone(), file, stop)?;
+        let first = keys.borrow().clone();
+        let witnessed = match &place {
+            Some(place) => checkpointer::compare(&parts.pool, first.as_ref(), place).await?,
+            None => HashMap::new(),
+        };
+        Ok(Self { keys, place, witnessed })
+    }
+
+    /// Signs and copies every interval until the token is cancelled.
+    pub(crate) fn checkpointer(self, parts: &Parts, interval: Duration, stop: CancellationToken) -> JoinHandle<()> {
+        let Self { keys, place, witnessed } = self;
+        let checkpointer = Checkpointer { pool: parts.pool.clone(), keys, place, interval, witnessed };
+        tokio::spawn(checkpointer.run(stop))
+    }
 }
 
 /// Tells a projector in this process of commits, so that views and feed need not wait for their next look.

@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use ledger_core::view::version;
 use serde::Serialize;
 use sqlx::{PgPool, Row};
 use tokio::sync::Mutex;
@@ -52,6 +53,10 @@ pub(crate) struct Lag {
     tenants: i64,
     /// Seconds since the views of the tenant that lags longest were last brought forward; 0 when none lags.
     seconds: i64,
+    /// Tenants whose log cannot be folded or published beyond a position; `ledgerd doctor` names them.
+    stopped: i64,
+    /// Views whose rows are of another version than this program's: `ledgerd rebuild` is due, or a newer program.
+    views_outdated: i64,
 }
 
 /// How the event feed over NATS is, where it is published by this process.
@@ -153,7 +158,11 @@ fn whole(r: &Readiness) -> Whole {
         return Whole::Unavailable;
     }
     let feed_stopped = r.feed.is_some_and(|feed| feed.stopped > 0);
-    if feed_stopped || r.cache == Part::Down || r.broker == Part::Down || r.projector.events > PROJECTOR_LAG_MAX {
+    let Lag { events, stopped, views_outdated, .. } = r.projector;
+    if feed_stopped || stopped > 0 || views_outdated > 0 {
+        return Whole::Degraded;
+    }
+    if r.cache == Part::Down || r.broker == Part::Down || events > PROJECTOR_LAG_MAX {
         return Whole::Degraded;
     }
     Whole::Ready
@@ -166,8 +175,15 @@ async fn projector_lag(api: &Api) -> Option<Lag> {
 }
 
 async fn read_lag(pool: PgPool) -> Result<Lag, ledger_core::store::Error> {
-    let row = sqlx::query(include_str!("health_lag.sql")).fetch_one(&pool).await?;
-    Ok(Lag { events: row.try_get(0)?, tenants: row.try_get(1)?, seconds: row.try_get(2)? })
+    let (views, versions) = version::columns();
+    let row = sqlx::query(include_str!("health_lag.sql")).bind(views).bind(versions).fetch_one(&pool).await?;
+    Ok(Lag {
+        events: row.try_get(0)?,
+        tenants: row.try_get(1)?,
+        seconds: row.try_get(2)?,
+        stopped: row.try_get(3)?,
+        views_outdated: row.try_get(4)?,
+    })
 }
 
 #[cfg(test)]
@@ -191,6 +207,9 @@ mod tests {
         let feed = |stopped| Some(FeedHealth { durability: "unsynced", events: 7, seconds: 1, stopped });
         assert_eq!(whole(&Readiness { feed: feed(0), ..all }), Whole::Ready);
         assert_eq!(whole(&Readiness { feed: feed(1), ..all }), Whole::Degraded);
+        for projector in [Lag { stopped: 1, ..all.projector }, Lag { views_outdated: 1, ..all.projector }] {
+            assert_eq!(whole(&Readiness { projector, ..all }), Whole::Degraded);
+        }
         assert_eq!(whole(&Readiness { writer: Part::Down, ..all }), Whole::Unavailable);
         assert_eq!(whole(&Readiness { database: Part::Down, cache: Part::Down, ..all }), Whole::Unavailable);
     }

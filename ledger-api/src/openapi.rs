@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod events;
 mod headers;
 mod results;
 
@@ -22,14 +23,17 @@ use crate::query::catalogue::{AccountBody, ItemBody, LocationBody};
 use crate::query::document::{CountBody, ExpectationBody, TransferBody};
 use crate::query::entry::EntryBody;
 use crate::query::reservation::ReservationBody;
-use crate::query::{definition, period, report};
+use crate::query::{audit, definition, period, report};
 use crate::state::Api;
 pub(crate) use answers::{
-    BatchAnswers, CommandAnswers, EventsAnswer, LinkedAnswer, PageAnswer, PagedReportAnswer, ProbeProblems, PublicProblems,
-    ReadAnswer, ReportAnswer, StreamAnswer,
+    AcceptedAnswer, BatchAnswers, CheckpointAnswer, CommandAnswers, DownloadAnswer, EventsAnswer, GoneAnswer, LinkedAnswer,
+    PageAnswer, PagedReportAnswer, PlainAnswer, PlainPageAnswer, ProbeProblems, PublicProblems, PutAnswer, ReadAnswer,
+    ReportAnswer, StreamAnswer,
 };
 pub(crate) use bodies::{BatchBody, TransactionBody};
-pub(crate) use headers::{BatchHeaders, CommandHeaders, ReadHeaders};
+pub use events::event_schemas;
+pub(crate) use events::{data_schema, named_schemas, references};
+pub(crate) use headers::{BatchHeaders, CommandHeaders, KeyHeaders, ReadHeaders};
 pub(crate) use results::{
     AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult, DimensionResult,
     EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult, PeriodResult, PersonResult, PolicyResult,
@@ -65,7 +69,7 @@ const CODE_PATTERN: &str = r"^[^\s\x00-\x1f\x7f]+( [^\s\x00-\x1f\x7f]+)*$";
 /// A currency's code.
 const CURRENCY_PATTERN: &str = "^[A-Z]{3}$";
 /// Operations whose body may be left out.
-const BODY_OPTIONAL: [&str; 13] = [
+const BODY_OPTIONAL: [&str; 14] = [
     "/v1/stock/expectations/{id}/cancel",
     "/v1/stock/transfers/{id}/receive",
     "/v1/stock/transfers/{id}/cancel",
@@ -79,6 +83,7 @@ const BODY_OPTIONAL: [&str; 13] = [
     "/v1/journal/entries/{id}/reverse",
     "/v1/periods/{id}/close",
     "/v1/years/{year}/close",
+    "/v1/webhooks/{id}/replay",
 ];
 
 /// The scheme's name in the document.
@@ -97,8 +102,10 @@ const SCHEME: &str = "api_key";
         (name = "People", description = "Who is who, beside the log and erasable"),
         (name = "Many at once", description = "Transactions and batches"),
         (name = "Reports", description = "For programs, spreadsheets and printers"),
+        (name = "Webhooks", description = "Endpoints that are told of events"),
+        (name = "Jobs", description = "Work done beside the requests: exports, reports, imports"),
         (name = "Log", description = "The events themselves"),
-        (name = "Audit", description = "Proofs, and who did what"),
+        (name = "Audit", description = "Who did what; signed checkpoints of the log and proofs of what is in it, to be checked without trusting this service"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
     ),
     components(schemas(
@@ -119,8 +126,15 @@ const SCHEME: &str = "api_key";
         report::trial_balance::TrialBalance, report::trial_balance::Reconciliation, report::financial::BalanceSheet,
         report::financial::IncomeStatement, report::general_ledger::GeneralLedger, report::aged::AgedItems,
         report::vat::TaxReport, report::valuation::Valuation,
+        crate::query::job::JobBody, Page<crate::query::job::JobBody>, crate::query::webhook::WebhookBody,
+        Page<crate::query::webhook::WebhookBody>, crate::query::webhook::DeliveryBody, Page<crate::query::webhook::DeliveryBody>,
+        crate::query::webhook::SecretBody,
         crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
-        crate::query::trail::TrailPage,
+        crate::query::event::OneEvent, crate::query::trail::TrailPage,
+        audit::checkpoint::CheckpointBody, Page<audit::checkpoint::CheckpointBody>, audit::keys::KeysBody,
+        audit::proof::InclusionBody, audit::proof::ConsistencyBody, audit::seal::SealProofBody,
+        crate::query::overview::Overview, crate::query::history::History,
+        crate::query::located::LocatedBody, Page<crate::query::located::LocatedBody>,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
         PeriodResult, PersonResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,
@@ -132,7 +146,9 @@ struct Base;
 
 /// The document before the handlers are added.
 pub(crate) fn base() -> OpenApi {
-    Base::openapi()
+    let mut document = Base::openapi();
+    events::add(document.components.get_or_insert_with(Components::default));
+    document
 }
 
 /// Adds what holds for every operation.

@@ -8,6 +8,7 @@
 pub(crate) mod account;
 pub(crate) mod account_set;
 pub(crate) mod as_of;
+pub(crate) mod audit;
 mod balance;
 pub(crate) mod cache;
 pub(crate) mod card;
@@ -20,8 +21,12 @@ pub(crate) mod event;
 pub(crate) mod event_type;
 mod exact;
 pub(crate) mod feed;
+pub(crate) mod history;
+pub(crate) mod job;
+pub(crate) mod located;
 pub(crate) mod lot;
 pub(crate) mod moment;
+pub(crate) mod overview;
 mod page;
 pub(crate) mod period;
 pub(crate) mod person;
@@ -33,6 +38,7 @@ pub(crate) mod statement;
 pub(crate) mod stock;
 pub(crate) mod tenant;
 pub(crate) mod trail;
+pub(crate) mod webhook;
 
 use std::time::Duration;
 
@@ -50,6 +56,7 @@ use crate::command::answer::unwritable;
 use crate::header::{self, LEDGER_POSITION};
 use crate::problem::{Fault, Problem};
 use crate::state::Api;
+pub(crate) use cursor::{hex, unhex};
 pub(crate) use exact::Exact;
 pub(crate) use page::{Page, PageQuery};
 

@@ -8,18 +8,19 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::command::{
-    batch, catalogue as define, count, journal, period, person as define_person, reservation as hold, stock as move_stock,
-    transaction, transfer,
+    batch, catalogue as define, count, job as ask, journal, period, person as define_person, reservation as hold,
+    stock as move_stock, transaction, transfer, webhook as hook,
 };
 use crate::edge::note_route;
 use crate::problem::{Fault, Problem, pages};
+use crate::query::audit::{checkpoint, keys, proof, seal};
 use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
 use crate::query::{
-    account, account_set, card, catalogue, definition, document, entry, event, lot, period as calendar, person, promise,
-    reservation, statement, stock, trail,
+    account, account_set, card, catalogue, definition, document, entry, event, history, job, located, lot, overview,
+    period as calendar, person, promise, reservation, statement, stock, trail, webhook,
 };
 use crate::state::Api;
-use crate::{health, metrics, openapi};
+use crate::{console, health, metrics, openapi};
 
 /// What changes the ledger. Answers are small and the path is hot: no compression.
 fn commands() -> OpenApiRouter<Api> {
@@ -83,6 +84,8 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(stock::get_level))
         .routes(routes!(stock::lookup))
         .routes(routes!(card::get_card))
+        .routes(routes!(history::get_history))
+        .routes(routes!(located::list_stock))
         .routes(routes!(promise::get_promise))
         .routes(routes!(lot::list_lots))
         .routes(routes!(lot::get_serial))
@@ -127,9 +130,35 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(vat::get_vat))
         .routes(routes!(valuation::get_inventory_valuation))
         .routes(routes!(person::get_person))
+        .routes(routes!(overview::get_overview))
         .routes(routes!(event::list_events))
+        .routes(routes!(event::get_event))
         .routes(routes!(event::get_stream))
         .routes(routes!(trail::search_trail))
+        .routes(routes!(checkpoint::get_checkpoint))
+        .routes(routes!(checkpoint::list_checkpoints))
+        .routes(routes!(keys::list_audit_keys))
+        .routes(routes!(proof::get_inclusion_proof))
+        .routes(routes!(proof::get_consistency_proof))
+        .routes(routes!(seal::get_seal_proof))
+        .layer(CompressionLayer::new())
+}
+
+/// What is done beside the requests, and who is told of events. Nothing of it is in the log.
+fn beside() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(ask::create_job, job::list_jobs))
+        .routes(routes!(job::get_job))
+        .routes(routes!(job::get_job_result))
+        .routes(routes!(ask::cancel_job))
+        .routes(routes!(ask::retry_job))
+        .routes(routes!(webhook::list_webhooks))
+        .routes(routes!(webhook::get_webhook, hook::put_webhook, hook::delete_webhook))
+        .routes(routes!(webhook::list_deliveries))
+        .routes(routes!(hook::retry_delivery))
+        .routes(routes!(hook::rotate_secret))
+        .routes(routes!(hook::replay))
+        .routes(routes!(hook::test))
         .layer(CompressionLayer::new())
 }
 
@@ -149,18 +178,24 @@ fn operations() -> OpenApiRouter<Api> {
 pub(crate) fn build(api: Api) -> (Router, OpenApi) {
     let (router, document) = describe();
     api.document.set(&document);
+    let router = router.with_state(api.clone());
     let router = router
+        .clone()
+        .merge(console::routes(api, router))
         .route_layer(from_fn(note_route))
         .method_not_allowed_fallback(|| async { Problem::new(Fault::MethodNotAllowed, Fault::MethodNotAllowed.sentence()) })
-        .fallback(|| async { Problem::new(Fault::NotFound, Fault::NotFound.sentence()) })
-        .with_state(api);
+        .fallback(|| async { Problem::new(Fault::NotFound, Fault::NotFound.sentence()) });
     (router, document)
 }
 
 /// The routes before they have their state, and the complete document.
 pub(crate) fn describe() -> (Router<Api>, OpenApi) {
-    let (router, mut document) =
-        OpenApiRouter::with_openapi(openapi::base()).merge(commands()).merge(queries()).merge(operations()).split_for_parts();
+    let (router, mut document) = OpenApiRouter::with_openapi(openapi::base())
+        .merge(commands())
+        .merge(queries())
+        .merge(beside())
+        .merge(operations())
+        .split_for_parts();
     openapi::complete(&mut document);
     (router, document)
 }

@@ -19,7 +19,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
+use crate::console;
 use crate::edge::Edge;
+use crate::inside::Inside;
 use crate::limit::{
     ACCEPT_PAUSE, FIRST_REQUEST_TIME, HEAD_BYTES_MAX, HEAD_READ_TIME, HEADERS_MAX, METRICS_UPKEEP, PING_ANSWER_TIME,
     PING_INTERVAL, STREAMS_PER_CONNECTION_MAX,
@@ -53,9 +55,19 @@ impl Service {
     pub fn new(options: Options, resources: Resources) -> Self {
         let api = Api::new(&options, resources);
         let (routes, document) = router::build(api.clone());
-        let metrics = Arc::new(RequestMetrics::new(document.paths.paths.keys().map(String::as_str)));
+        let mut paths: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        for page in console::paths() {
+            paths.push(page);
+        }
+        let metrics = Arc::new(RequestMetrics::new(paths));
         let edge = Edge::new(routes, Arc::clone(&metrics), options.clone());
         Self { api, edge, metrics, options }
+    }
+
+    /// For parts of the same process that ask as a tenant.
+    #[must_use]
+    pub fn inside(&self) -> Inside {
+        Inside::new(self.edge.clone())
     }
 
     /// Serves until `stop` is cancelled, then lets the requests under way end.

@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use ledger_core::audit::keys::Keys;
+use ledger_core::outward::Allow;
 use ledger_core::{pipeline, store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use redis::aio::ConnectionManager;
@@ -35,6 +37,8 @@ pub struct Resources {
     pub broker: Option<watch::Receiver<bool>>,
     /// How the feed is; `None` when it is not published from here.
     pub feed: Option<FeedState>,
+    /// What signs checkpoints; `None` in it while there is no key.
+    pub keys: watch::Receiver<Option<Arc<Keys>>>,
 }
 
 /// Shared by all requests; cheap to clone.
@@ -50,11 +54,13 @@ pub(crate) struct Shared {
     pub(crate) broker: Option<watch::Receiver<bool>>,
     pub(crate) feed: Option<FeedState>,
     pub(crate) keys: KeyCache,
+    pub(crate) signing: watch::Receiver<Option<Arc<Keys>>>,
     pub(crate) positions: Positions,
     pub(crate) books: Books,
     pub(crate) health: HealthCache,
     pub(crate) document: Document,
     pub(crate) batches: Semaphore,
+    pub(crate) webhook_allow: Allow,
     pub(crate) feeds: Arc<Semaphore>,
     /// Cancelled when the service is told to stop: streams end, waiters go.
     pub(crate) stopping: CancellationToken,
@@ -80,11 +86,13 @@ impl Api {
             broker: resources.broker,
             feed: resources.feed,
             keys: KeyCache::new(),
+            signing: resources.keys,
             positions: Positions::new(),
             books: Books::default(),
             health: HealthCache::default(),
             document: Document::default(),
             batches: Semaphore::new(BATCHES_AT_ONCE_MAX),
+            webhook_allow: options.webhook_allow.clone(),
             feeds: Arc::new(Semaphore::new(FEEDS_MAX)),
             stopping: CancellationToken::new(),
             reads,

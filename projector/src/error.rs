@@ -26,6 +26,12 @@ pub enum Error {
     /// The rows in the database are a newer program's; what was to be written is not.
     #[error("rows of a newer version of this program stand in {0}; run that version")]
     Newer(String),
+    /// Views are being rebuilt already.
+    #[error("another `ledgerd rebuild` is under way")]
+    RebuildUnderWay,
+    /// The copies could not take the views' places.
+    #[error("the views were in use all the time, and the copies did not get their places; they are kept: run it again")]
+    RebuildNoGap,
     /// A bug; what it was doing is given up.
     #[error("a task panicked")]
     Panic(#[source] tokio::task::JoinError),
@@ -50,6 +56,7 @@ impl Error {
             Self::Store(error) => error.is_transient(),
             Self::Database(_) | Self::Broker(_) => true,
             Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Newer(_) | Self::Panic(_) => false,
+            Self::RebuildUnderWay | Self::RebuildNoGap => false,
         }
     }
 }

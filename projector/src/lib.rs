@@ -20,12 +20,15 @@ mod lease;
 mod memory;
 mod options;
 mod page;
+pub mod rebuild;
 mod service;
 pub mod sink;
 mod stop;
 mod tenant;
 mod trail;
+pub mod version;
 pub mod view;
+pub mod webhook;
 
 pub use error::Error;
 pub use housekeeping::{SWEEP, Sweep};

@@ -113,7 +113,7 @@ impl TenantViews {
             (self.tables, self.cursor) = (tables, Some(cursor));
             return Ok(Step::default());
         };
-        if (page.is_full || is_cut) && end == Position::MAX {
+        if (page.is_full || is_cut) && end.saturating_sub(next) > batch.events_max {
             self.ahead.start(pool, self.tenant, next, batch.events_max);
         }
         let mut tx = pool.begin().await?;

@@ -238,6 +238,12 @@ async fn read(api: &Api, tenant: TenantId, from: Month, year: Option<i32>) -> Re
     Ok(Calendar::new(rows)?)
 }
 
+/// The period whose closing closed a month, and the last event before that; `None` for one that is open or closed softly.
+pub(super) async fn sealed(api: &Api, tenant: TenantId, month: Month) -> Result<Option<(Month, Position)>, Problem> {
+    let period = read(api, tenant, month, None).await?.period(month);
+    Ok(period.seal.map(|seal| (period.closed_with.unwrap_or(month), seal.position)))
+}
+
 /// The first instant of the fiscal year that an instant lies in.
 pub(super) async fn year_start(api: &Api, tenant: TenantId, at: Timestamp) -> Result<Timestamp, Problem> {
     let month = Month::of(at);

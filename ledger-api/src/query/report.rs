@@ -29,6 +29,7 @@ use super::tenant::Book;
 use super::{Reading, Version};
 use crate::problem::{Fault, Problem};
 use crate::state::Api;
+pub(crate) use html::escape;
 use table::Table;
 
 /// How a report is shown.

@@ -339,12 +339,13 @@ pub(super) fn must_be_known(item: (bool, &Sku), location: (bool, &LocationCode))
     }
 }
 
+/// A level's columns, with those of its item and its cost pool.
 #[derive(sqlx::FromRow)]
-struct LevelRow {
-    as_of: i64,
+pub(super) struct LevelRow {
+    pub(super) as_of: i64,
     stream_version: Option<i64>,
     scale: Option<i16>,
-    location_known: bool,
+    pub(super) location_known: bool,
     position: Option<i64>,
     pool: Option<String>,
     on_hand: Option<i64>,
@@ -440,7 +441,8 @@ async fn read_level(pool: PgPool, tenant: i64, at: (Sku, LocationCode), now: Tim
     Ok(row)
 }
 
-fn level_body(row: LevelRow, location: LocationCode) -> Result<(LevelBody, Vec<CellBody>), Problem> {
+/// A level as it is shown, and its lots and statuses.
+pub(super) fn level_body(row: LevelRow, location: LocationCode) -> Result<(LevelBody, Vec<CellBody>), Problem> {
     let decimals = |n: Option<i16>| u8::try_from(n.unwrap_or(0)).map_err(|_| corrupt("view_stock_level"));
     let (scale, money) = (decimals(row.scale)?, decimals(row.money)?);
     let on_hand = row.on_hand.unwrap_or(0);

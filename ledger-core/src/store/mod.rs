@@ -2,12 +2,13 @@
 //!
 //! **Shape**: [`append`] writes a batch of decided commands in one statement; [`read`] pages through a log;
 //! [`trail`] reads it for who did what; [`command_log`] finds what a command was answered; [`tenant`] and [`api_key`] keep
-//! the registry; [`person`] keeps what is known of people, beside the log; [`job`] what is done
-//! beside the requests.
+//! the registry; [`person`] keeps what is known of people, beside the log; [`job`] what is done beside the requests,
+//! [`webhook`] who is told; [`tree`] proves, and [`checkpoint`] keeps what was signed.
 //! **Correctness**: see [`append`]. Nothing here updates or deletes an event, and the role it runs under could not.
 
 pub mod api_key;
 pub mod append;
+pub mod checkpoint;
 pub mod command_log;
 mod error;
 pub mod job;
@@ -16,6 +17,8 @@ pub mod pool;
 pub mod read;
 pub mod tenant;
 pub mod trail;
+pub mod tree;
+pub mod webhook;
 
 pub use error::{Error, Outcome};
 

@@ -50,7 +50,21 @@ fn connect_options(url: &str, application_name: &str) -> Result<PgConnectOptions
 /// # Errors
 /// [`Error`] when the URL is wrong or the first connection fails.
 pub async fn connect(options: &Options) -> Result<PgPool, Error> {
+    pool_of(options, connect_options(&options.url, options.application_name)?).await
+}
+
+/// A pool whose statements find their tables in `schema` first, and then where they always are. A commit returns before it
+/// is on disk: for work that is done again when it is lost, cursor and all. Needs a direct URL, not that of a pooler.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_beside(options: &Options, schema: &str) -> Result<PgPool, Error> {
+    let path = format!("{schema}, public");
     let connect = connect_options(&options.url, options.application_name)?;
+    pool_of(options, connect.options([("search_path", path.as_str()), ("synchronous_commit", "off")])).await
+}
+
+async fn pool_of(options: &Options, connect: PgConnectOptions) -> Result<PgPool, Error> {
     let pool = PgPoolOptions::new()
         .max_connections(options.connections_max)
         .min_connections(1)

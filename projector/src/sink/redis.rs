@@ -189,6 +189,14 @@ async fn connect(url: &str) -> Result<ConnectionManager, ::redis::RedisError> {
     ConnectionManager::new_with_config(::redis::Client::open(info.set_tcp_settings(tcp))?, config).await
 }
 
+/// Empties the cache of what is ours.
+///
+/// # Errors
+/// What the cache says.
+pub async fn empty(url: &str) -> Result<(), ::redis::RedisError> {
+    purge(&mut connect(url).await?).await
+}
+
 /// Removes every key of ours, a few at a time so that others are served meanwhile.
 async fn purge(connection: &mut ConnectionManager) -> Result<(), ::redis::RedisError> {
     let mut cursor: u64 = 0;

@@ -15,6 +15,7 @@ mod memory;
 mod money;
 mod past;
 mod projection;
+mod rebuild;
 mod replay;
 
 use std::process::ExitCode;
@@ -141,6 +142,7 @@ async fn measure(bench: &mut Bench) -> Result<()> {
     projection::projection(bench, spread).await?;
     feed::feed(bench, spread).await?;
     latency::latency(bench, spread).await?;
+    rebuild::rebuild(bench).await?;
     past::past(bench).await?;
     money::money(bench).await?;
     memory::memory(bench)

@@ -6,6 +6,7 @@
 pub(crate) mod client;
 pub(crate) mod node;
 pub(crate) mod proxy;
+pub(crate) mod s3;
 
 use std::process::Command;
 
