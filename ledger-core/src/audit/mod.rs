@@ -2,5 +2,5 @@
 
 pub mod leaf;
 pub mod merkle;
-#[cfg(feature = "postgres")]
 pub mod replay;
+pub mod row;
