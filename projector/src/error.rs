@@ -29,6 +29,14 @@ pub enum Error {
     /// The broker said no, or could not be reached.
     #[error("broker: {0}")]
     Broker(String),
+    /// The broker does not take a message and will not take it later.
+    #[error("the broker refuses the message at position {position}: {why}")]
+    Refused {
+        /// Where.
+        position: Position,
+        /// What it said.
+        why: String,
+    },
 }
 
 impl Error {
@@ -38,7 +46,7 @@ impl Error {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Database(_) | Self::Broker(_) => true,
-            Self::Row(_) | Self::Misfit { .. } | Self::Panic(_) => false,
+            Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Panic(_) => false,
         }
     }
 }

@@ -1,34 +1,40 @@
 //! The event feed over NATS JetStream.
 //!
-//! **Shape**: per tenant: log after `feed_cursor` → [`message`] → publish, a window at a time → acknowledgements in order →
-//! the cursor moves over the contiguous acknowledged prefix. Several tenants at once, each in a task of its own.
-//! **Correctness**: 1. A message is made from a committed event only. 2. Positions are published in order per tenant; after
-//! any failure publishing begins again at the cursor, so a message may come twice, never not at all. The broker drops
-//! duplicates by `Nats-Msg-Id` within its window; beyond it a subscriber does, by position: they have no gaps. 3. The
-//! cursor is moved from the value the window began at, so [`republish`] holds even while a window is under way. 4. A log
-//! that cannot be read stops its own tenant's feed, exactly before the bad event. 5. A broker that is away, idle or not, is
-//! noticed; one that came back with less than it had acknowledged is sent what is missing at its end ([`rewind`]).
+//! **Shape**: heads and cursors → tenants with news → a [`flow`] each, several at once: pages of the log → [`message`] →
+//! JetStream → acknowledgements in order → the tenant's cursor. What is known of it all goes into a [`State`].
+//! **Correctness**: 1. A message is made from a committed event only, and is the same whenever it is made. 2. Positions are
+//! published in order per tenant, by one flow at a time; after any failure publishing begins again at the cursor, so a
+//! message may come twice, never not at all. The broker drops duplicates by `Nats-Msg-Id` within its window; beyond it a
+//! subscriber does, by position: they have no gaps. 3. The cursor is moved from the value it is known to have, so
+//! [`republish`] holds even while a flow is under way, and two projectors on one tenant do no harm. 4. A tenant whose log
+//! cannot be read, or whose message the broker refuses, stops alone, exactly before that event; a slow one takes up one
+//! place, and gives it back after its turn. 5. A broker that is away, idle or not, is noticed; one that came back with less
+//! than it had acknowledged is sent what is missing at its end ([`stream::rewind`]).
 
 mod cursor;
+mod durability;
+mod flow;
 mod message;
+mod stream;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::connection::State;
-use async_nats::jetstream::stream::{Config, LastRawMessageErrorKind, StorageType, Stream};
-use async_nats::jetstream::{self, Context};
+use async_nats::connection::State as Connection;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::ContextBuilder;
 use ledger_core::domain::id::{Position, TenantId};
-use ledger_core::store::tenant;
+use ledger_core::store::{read, tenant};
 use sqlx::postgres::PgPool;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-pub use cursor::republish;
+pub use cursor::{progress, republish};
+pub use durability::{Durability, look as look_at_durability};
 
-use crate::{Error, Options, page};
+use crate::{Error, Options};
 
 /// Name of the stream.
 pub const STREAM: &str = "LEDGER";
@@ -36,28 +42,60 @@ pub const STREAM: &str = "LEDGER";
 const PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Longest wait for the acknowledgements of one window.
+/// Longest wait for an acknowledgement.
 const ACK_TIME_MAX: Duration = Duration::from_secs(10);
-/// The broker remembers message ids this long.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
-/// A tenant whose log cannot be read is tried again after this long.
+/// A tenant whose log cannot be read, or whose message is refused, is tried again after this long.
 const STOPPED_PAUSE: Duration = Duration::from_secs(10);
+/// A tenant whose flow failed for a reason that passes is tried again after this long.
+const FAILED_PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks at how old the oldest unpublished event is.
+const LAG_INTERVAL: Duration = Duration::from_secs(1);
 
 fn broker(error: impl std::fmt::Display) -> Error {
     Error::Broker(error.to_string())
 }
 
-/// Publishes until stopped. `ok` tells whether the broker answers.
-pub(crate) async fn run(options: Options, url: String, ok: watch::Sender<bool>, stop: CancellationToken) {
+/// How the feed is, for health answers and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// What is known of the broker's syncing; none before it was reached.
+    pub durability: Option<Durability>,
+    /// Events recorded and not yet published, over all tenants.
+    pub lag_events: i64,
+    /// Events recorded and not yet published, of the tenant furthest behind.
+    pub worst_lag_events: i64,
+    /// Age of that tenant's oldest unpublished event.
+    pub worst_lag_seconds: i64,
+    /// Tenants whose feed cannot go on.
+    pub stopped: BTreeSet<TenantId>,
+}
+
+/// What the loop is given.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) options: Options,
+    pub(crate) url: String,
+    /// Whether the broker answers.
+    pub(crate) ok: watch::Sender<bool>,
+    pub(crate) state: watch::Sender<State>,
+    /// There is work: do not wait for the next look.
+    pub(crate) nudged: Arc<Notify>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Publishes until stopped.
+pub(crate) async fn run(part: Part) {
     let mut pause = PAUSE;
-    while !stop.is_cancelled() {
-        let Err(error) = publish(&options, &url, &ok, &stop).await else { return };
-        if ok.send_replace(false) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "publishing stopped, will go on from the cursor");
+    while !part.stop.is_cancelled() {
+        let Err(error) = connected(&part).await else { return };
+        if part.ok.send_replace(false) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "publishing stopped, will go on from the cursors");
             pause = PAUSE;
+        } else {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the broker cannot be used yet");
         }
         metrics::counter!("ledger_publish_failures_total").increment(1);
-        tokio::select! { () = tokio::time::sleep(pause) => {} () = stop.cancelled() => {} }
+        tokio::select! { () = tokio::time::sleep(pause) => {} () = part.stop.cancelled() => {} }
         pause = pause.saturating_mul(2).min(PAUSE_MAX);
     }
 }
@@ -76,161 +114,220 @@ pub async fn connect(url: &str) -> Result<async_nats::Client, Error> {
     options.connect(address).await.map_err(broker)
 }
 
-async fn publish(options: &Options, url: &str, ok: &watch::Sender<bool>, stop: &CancellationToken) -> Result<(), Error> {
-    let client = connect(url).await?;
-    let context = jetstream::new(client);
-    let stream = ensure_stream(&context).await?;
-    let mut codes = codes(&options.pool).await?;
-    rewind(&options.pool, &stream, &codes, stop).await?;
-    ok.send_replace(true);
-    let mut paused: HashMap<TenantId, Instant> = HashMap::new();
-    while !stop.is_cancelled() {
-        // An idle connection says nothing when it ends.
-        if context.client().connection_state() != State::Connected {
-            return Err(broker("the connection is lost"));
-        }
-        paused.retain(|_, until| *until > Instant::now());
-        let mut behind = cursor::behind(&options.pool).await?;
-        let lag = behind.iter().fold(0_i64, |sum, b| sum.saturating_add(b.head.saturating_sub(b.cursor)));
-        metrics::gauge!("ledger_publish_lag_events").set(u32::try_from(lag).unwrap_or(u32::MAX));
-        behind.retain(|b| !paused.contains_key(&b.tenant));
-        if behind.is_empty() {
-            tokio::select! { () = tokio::time::sleep(options.poll_interval) => {} () = stop.cancelled() => {} }
-            continue;
-        }
-        if behind.iter().any(|b| !codes.contains_key(&b.tenant)) {
-            codes = self::codes(&options.pool).await?;
-        }
-        behind.truncate(options.tenants_at_once);
-        for tenant in windows(options, &context, &codes, behind).await? {
-            paused.insert(tenant, Instant::now() + STOPPED_PAUSE);
+/// From one connection to its end.
+async fn connected(part: &Part) -> Result<(), Error> {
+    let client = connect(&part.url).await?;
+    note_durability(part, durability::look(&client, part.options.nats_monitor_url.as_deref()).await)?;
+    let in_flight_max = part.options.publish_window.saturating_mul(part.options.tenants_at_once);
+    let context = ContextBuilder::new().timeout(ACK_TIME_MAX).max_ack_inflight(in_flight_max).build(client);
+    let stream = stream::ensure(&context).await?;
+    let codes = codes(&part.options.pool).await?;
+    stream::rewind(&part.options.pool, &stream, &codes, &part.stop).await?;
+    part.ok.send_replace(true);
+    let mut flows = Flows::new(part, context, codes);
+    let done = flows.keep_going().await;
+    flows.finish(done.is_err()).await;
+    done
+}
+
+/// Says what came out, once; refuses a broker that is not known to sync where that is demanded.
+fn note_durability(part: &Part, found: Durability) -> Result<(), Error> {
+    let is_news = part.state.borrow().durability.as_ref() != Some(&found);
+    part.state.send_modify(|state| state.durability = Some(found.clone()));
+    let refuses = part.options.feed_requires_sync && found != Durability::Synced;
+    if is_news && found != Durability::Synced {
+        if refuses {
+            tracing::error!(broker = %found.sentence(), "nothing is published, for syncing is required");
+        } else {
+            tracing::warn!(broker = %found.sentence(), "the feed is a copy that can be published again");
         }
     }
-    Ok(())
+    if refuses { Err(broker(found.sentence())) } else { Ok(()) }
 }
 
 async fn codes(pool: &PgPool) -> Result<HashMap<TenantId, Arc<str>>, Error> {
     Ok(tenant::list(pool).await?.into_iter().map(|t| (t.id, message::token(&t.code).into())).collect())
 }
 
-/// Makes the stream if it is not there, as after its loss.
-async fn ensure_stream(context: &Context) -> Result<Stream, Error> {
-    let config = Config {
-        name: STREAM.to_owned(),
-        subjects: vec!["ledger.>".to_owned()],
-        storage: StorageType::File,
-        duplicate_window: DUPLICATE_WINDOW,
-        ..Config::default()
-    };
-    let stream = context.get_or_create_stream(config).await.map_err(broker)?;
-    // Old servers accept what they do not know and drop it: look at what came of it.
-    let made = &stream.cached_info().config;
-    if made.duplicate_window != DUPLICATE_WINDOW || made.storage != StorageType::File {
-        tracing::warn!(config = ?made, "the stream {STREAM} is not as it should be");
-    }
-    Ok(stream)
+/// A tenant whose flow has ended, and how.
+type Done = (TenantId, Result<Result<(), Error>, JoinError>);
+
+/// The flows over one connection.
+struct Flows<'a> {
+    part: &'a Part,
+    context: Context,
+    codes: HashMap<TenantId, Arc<str>>,
+    running: JoinSet<Done>,
+    active: HashSet<TenantId>,
+    paused: HashMap<TenantId, Instant>,
+    /// When each tenant had its last turn: whoever waited longest comes first.
+    turns: HashMap<TenantId, u64>,
+    turn: u64,
+    /// The connection is gone.
+    lost: CancellationToken,
+    lag_looked_at: Option<Instant>,
 }
 
-/// Takes cursors back to the last message the broker has, where that is an earlier one: acknowledged messages at the end
-/// are what a broker without syncing loses in a power cut. A stream that has none of a tenant's messages was purged or is
-/// new: that is for `republish`, because filling it again may not be wanted.
-async fn rewind(
-    pool: &PgPool,
-    stream: &Stream,
-    codes: &HashMap<TenantId, Arc<str>>,
-    stop: &CancellationToken,
-) -> Result<(), Error> {
-    for (tenant, position) in cursor::all(pool).await? {
-        let Some(code) = codes.get(&tenant).filter(|_| position > 0) else { continue };
-        if stop.is_cancelled() {
-            return Ok(());
+impl<'a> Flows<'a> {
+    fn new(part: &'a Part, context: Context, codes: HashMap<TenantId, Arc<str>>) -> Self {
+        Self {
+            part,
+            context,
+            codes,
+            running: JoinSet::new(),
+            active: HashSet::new(),
+            paused: HashMap::new(),
+            turns: HashMap::new(),
+            turn: 0,
+            lost: CancellationToken::new(),
+            lag_looked_at: None,
         }
-        let last = match stream.get_last_raw_message_by_subject(&format!("ledger.{code}.>")).await {
-            Ok(message) => message.headers.get(message::POSITION).and_then(|p| p.as_str().parse::<Position>().ok()),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => None,
-            Err(error) => return Err(broker(error)),
+    }
+
+    /// Starts flows and takes them back until told to stop, or until the broker fails.
+    async fn keep_going(&mut self) -> Result<(), Error> {
+        let part = self.part;
+        while !part.stop.is_cancelled() {
+            // An idle connection says nothing when it ends.
+            if self.context.client().connection_state() != Connection::Connected {
+                return Err(broker("the connection is lost"));
+            }
+            // The broker's connection outlives an outage of the database.
+            if let Err(error) = self.look().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "looking for what to publish failed");
+            }
+            tokio::select! {
+                Some(done) = self.running.join_next() => self.take_back(done)?,
+                () = tokio::time::sleep(part.options.poll_interval) => {}
+                () = part.nudged.notified() => {}
+                () = part.stop.cancelled() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for every flow; without a connection they have nothing to wait for themselves.
+    async fn finish(&mut self, is_lost: bool) {
+        if is_lost {
+            self.lost.cancel();
+        }
+        while let Some(done) = self.running.join_next().await {
+            if let Err(error) = self.take_back(done) {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a flow ended with the connection");
+            }
+        }
+    }
+
+    /// Finds tenants with news and gives each a flow, while there are places.
+    async fn look(&mut self) -> Result<(), Error> {
+        let pool = &self.part.options.pool;
+        let mut behind = cursor::behind(pool).await?;
+        self.note_lag(&behind).await?;
+        let now = Instant::now();
+        self.paused.retain(|_, until| *until > now);
+        behind.retain(|b| !self.active.contains(&b.tenant) && !self.paused.contains_key(&b.tenant));
+        if behind.iter().any(|b| !self.codes.contains_key(&b.tenant)) {
+            self.codes = codes(pool).await?;
+        }
+        behind.sort_by_key(|b| (self.turns.get(&b.tenant).copied(), b.tenant));
+        for b in behind {
+            if self.active.len() >= self.part.options.tenants_at_once {
+                break;
+            }
+            let Some(code) = self.codes.get(&b.tenant).map(Arc::clone) else { continue };
+            self.start(b, code);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, behind: cursor::Behind, code: Arc<str>) {
+        let flow = flow::Flow {
+            options: self.part.options.clone(),
+            context: self.context.clone(),
+            code,
+            tenant: behind.tenant,
+            stop: self.part.stop.clone(),
+            lost: self.lost.clone(),
         };
-        match last {
-            Some(last) if last < position => {
-                tracing::warn!(%tenant, position, last, "the broker lost acknowledged messages, publishing them again");
-                cursor::move_from(pool, tenant, position, last).await?;
-            }
-            Some(_) => {}
-            None => {
-                tracing::warn!(%tenant, position, "the stream has none of the tenant's messages up to here; republish fills it")
-            }
-        }
+        self.turn = self.turn.saturating_add(1);
+        self.turns.insert(behind.tenant, self.turn);
+        self.active.insert(behind.tenant);
+        let task = tokio::spawn(flow.run(behind.cursor));
+        self.running.spawn(async move { (behind.tenant, task.await) });
     }
-    Ok(())
-}
 
-/// One window of each of some tenants. Answers those whose log cannot be read.
-async fn windows(
-    options: &Options,
-    context: &Context,
-    codes: &HashMap<TenantId, Arc<str>>,
-    behind: Vec<cursor::Behind>,
-) -> Result<HashSet<TenantId>, Error> {
-    let mut tasks = JoinSet::new();
-    for b in behind {
-        if let Some(code) = codes.get(&b.tenant) {
-            let (options, context, code) = (options.clone(), context.clone(), Arc::clone(code));
-            tasks.spawn(async move { (b.tenant, window(&options, &context, &code, b).await) });
-        }
-    }
-    let mut stopped = HashSet::new();
-    let mut failed = None;
-    while let Some(done) = tasks.join_next().await {
-        match done {
-            Ok((_, Ok(()))) => {}
-            Ok((_, Err(error))) if error.is_transient() => failed = Some(error),
-            Ok((tenant, Err(error))) => {
+    /// What became of a flow.
+    ///
+    /// # Errors
+    /// [`Error::Broker`]: then it is the same for all.
+    fn take_back(&mut self, done: Result<Done, JoinError>) -> Result<(), Error> {
+        let (tenant, done) = done.map_err(Error::Panic)?;
+        self.active.remove(&tenant);
+        let done = done.unwrap_or_else(|panic| Err(Error::Panic(panic)));
+        let mut stopped = false;
+        let result = match done {
+            Ok(()) => Ok(()),
+            Err(error @ Error::Broker(_)) => return Err(error),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%tenant, error = &error as &dyn std::error::Error, "publishing failed, will be tried again");
+                self.paused.insert(tenant, Instant::now() + FAILED_PAUSE);
+                Ok(())
+            }
+            Err(error) => {
                 tracing::error!(%tenant, error = &error as &dyn std::error::Error, "the tenant's feed is stopped");
                 metrics::counter!("ledger_publish_stops_total").increment(1);
-                stopped.insert(tenant);
+                self.paused.insert(tenant, Instant::now() + STOPPED_PAUSE);
+                stopped = true;
+                Ok(())
             }
-            Err(panic) => failed = Some(Error::Panic(panic)),
-        }
+        };
+        self.note_stopped(tenant, stopped);
+        result
     }
-    failed.map_or(Ok(stopped), Err)
+
+    fn note_stopped(&self, tenant: TenantId, is_stopped: bool) {
+        self.part.state.send_if_modified(
+            |state| {
+                if is_stopped { state.stopped.insert(tenant) } else { state.stopped.remove(&tenant) }
+            },
+        );
+        let stopped = u32::try_from(self.part.state.borrow().stopped.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("ledger_publish_stopped_tenants").set(stopped);
+    }
+
+    /// How far the feed is behind: events at every look, the age of the oldest of them now and then.
+    async fn note_lag(&mut self, behind: &[cursor::Behind]) -> Result<(), Error> {
+        let worst = behind.iter().max_by_key(|b| b.lag());
+        let (all, most) = (behind.iter().fold(0_i64, |sum, b| sum.saturating_add(b.lag())), worst.map_or(0, cursor::Behind::lag));
+        let mut seconds = None;
+        if worst.is_none() {
+            seconds = Some(0);
+        } else if self.lag_looked_at.is_none_or(|at| at.elapsed() >= LAG_INTERVAL) {
+            self.lag_looked_at = Some(Instant::now());
+            seconds = Some(age(&self.part.options.pool, worst).await?);
+        }
+        let gauge = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+        metrics::gauge!("ledger_publish_lag_events").set(gauge(all));
+        metrics::gauge!("ledger_publish_lag_worst_events").set(gauge(most));
+        if let Some(seconds) = seconds {
+            metrics::gauge!("ledger_publish_lag_worst_seconds").set(gauge(seconds));
+        }
+        self.part.state.send_if_modified(|state| {
+            let before = (state.lag_events, state.worst_lag_events, state.worst_lag_seconds);
+            (state.lag_events, state.worst_lag_events) = (all, most);
+            state.worst_lag_seconds = seconds.unwrap_or(state.worst_lag_seconds);
+            before != (state.lag_events, state.worst_lag_events, state.worst_lag_seconds)
+        });
+        Ok(())
+    }
 }
 
-/// Publishes a window of one tenant's events and moves its cursor over those acknowledged.
-async fn window(options: &Options, context: &Context, code: &str, at: cursor::Behind) -> Result<(), Error> {
-    let limit = i64::try_from(options.publish_window).unwrap_or(i64::MAX);
-    let page = page::read(&options.pool, at.tenant, at.cursor, limit).await?;
-    let mut writer = message::Writer::new(code, at.tenant, context.client().server_info().max_payload);
-    let mut acknowledgements = Vec::with_capacity(page.events.len());
-    let mut failed = None;
-    for stored in &page.events {
-        let message = writer.write(stored).map_err(broker)?;
-        match context.publish_with_headers(message.subject, message.headers, message.payload.into()).await {
-            Ok(acknowledgement) => acknowledgements.push((stored.recorded.position, acknowledgement)),
-            Err(error) => {
-                failed = Some(broker(error));
-                break;
-            }
-        }
-    }
-    let mut acknowledged = at.cursor;
-    let deadline = tokio::time::Instant::now() + ACK_TIME_MAX;
-    for (position, acknowledgement) in acknowledgements {
-        // Giving up the wait for a message gives up nothing but the wait: the cursor stays before it.
-        match tokio::time::timeout_at(deadline, async move { acknowledgement.await }).await {
-            Ok(Ok(_)) => acknowledged = position,
-            Ok(Err(error)) => {
-                failed = failed.or(Some(broker(error)));
-                break;
-            }
-            Err(_) => {
-                failed = failed.or_else(|| Some(broker("no acknowledgement in time")));
-                break;
-            }
-        }
-    }
-    if acknowledged > at.cursor && cursor::move_from(&options.pool, at.tenant, at.cursor, acknowledged).await? {
-        let count = acknowledged.saturating_sub(at.cursor);
-        metrics::counter!("ledger_published_messages_total").increment(u64::try_from(count).unwrap_or(0));
-    }
-    failed.map_or(Ok(()), Err)
+/// Seconds since the first event a tenant's feed lacks was recorded, by the database's clock.
+async fn age(pool: &PgPool, worst: Option<&cursor::Behind>) -> Result<i64, Error> {
+    let Some(worst) = worst else { return Ok(0) };
+    let after: Position = worst.cursor;
+    let oldest = read::raw_page(pool, worst.tenant, after, 1).await?;
+    let Some(oldest) = oldest.first() else { return Ok(0) };
+    let now = read::clock(pool).await?;
+    Ok(now.0.saturating_sub(oldest.recorded_at.0).max(0) / 1_000_000)
 }

@@ -35,6 +35,10 @@ pub struct Options {
     pub redis_url: Option<String>,
     /// Broker; none: nothing is published.
     pub nats_url: Option<String>,
+    /// Monitoring address of the broker, such as `http://127.0.0.1:8222`: tells whether it syncs; none: it is not asked.
+    pub nats_monitor_url: Option<String>,
+    /// Publish nothing to a broker that is not known to sync every message before it acknowledges it.
+    pub feed_requires_sync: bool,
     /// Takes what has lapsed and is not recorded as expired; none: the sweep is off.
     pub due: Option<mpsc::Sender<(TenantId, Vec<Due>)>>,
     /// Between two looks at the heads when there is nothing to do.
@@ -57,6 +61,8 @@ impl Options {
             pool,
             redis_url: None,
             nats_url: None,
+            nats_monitor_url: None,
+            feed_requires_sync: false,
             due: None,
             poll_interval: Duration::from_millis(15),
             sweep_interval: Duration::from_millis(500),

@@ -38,8 +38,10 @@ const PANIC_PAUSE: Duration = Duration::from_secs(1);
 pub struct Service {
     options: Options,
     nudged: Arc<Notify>,
+    feed_nudged: Arc<Notify>,
     redis_ok: watch::Sender<bool>,
     broker_ok: watch::Sender<bool>,
+    feed: watch::Sender<feed::State>,
     stopped: watch::Sender<HashSet<TenantId>>,
     lag: watch::Sender<i64>,
 }
@@ -48,8 +50,10 @@ pub struct Service {
 #[derive(Clone, Debug)]
 pub struct Handle {
     nudged: Arc<Notify>,
+    feed_nudged: Arc<Notify>,
     redis_ok: Option<watch::Receiver<bool>>,
     broker_ok: Option<watch::Receiver<bool>>,
+    feed: watch::Receiver<feed::State>,
     stopped: watch::Receiver<HashSet<TenantId>>,
     lag: watch::Receiver<i64>,
 }
@@ -58,12 +62,19 @@ impl Handle {
     /// There is work: do not wait for the next look.
     pub fn nudge(&self) {
         self.nudged.notify_one();
+        self.feed_nudged.notify_one();
     }
 
     /// Whether the broker answers; none when nothing is published.
     #[must_use]
     pub fn broker(&self) -> Option<watch::Receiver<bool>> {
         self.broker_ok.clone()
+    }
+
+    /// How the feed is; none when nothing is published.
+    #[must_use]
+    pub fn feed(&self) -> Option<watch::Receiver<feed::State>> {
+        self.broker_ok.as_ref().map(|_| self.feed.clone())
     }
 
     /// Whether the cache can be written; none when nothing is cached.
@@ -89,19 +100,22 @@ impl Service {
     /// A projector and the handle to it.
     #[must_use]
     pub fn new(options: Options) -> (Self, Handle) {
-        let nudged = Arc::new(Notify::new());
+        let (nudged, feed_nudged) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (feed, feed_seen) = watch::channel(feed::State::default());
         let (redis_ok, redis_seen) = watch::channel(false);
         let (broker_ok, broker_seen) = watch::channel(false);
         let (stopped, stopped_seen) = watch::channel(HashSet::new());
         let (lag, lag_seen) = watch::channel(0);
         let handle = Handle {
             nudged: Arc::clone(&nudged),
+            feed_nudged: Arc::clone(&feed_nudged),
+            feed: feed_seen,
             redis_ok: options.redis_url.as_ref().map(|_| redis_seen),
             broker_ok: options.nats_url.as_ref().map(|_| broker_seen),
             stopped: stopped_seen,
             lag: lag_seen,
         };
-        (Self { options, nudged, redis_ok, broker_ok, stopped, lag }, handle)
+        (Self { options, nudged, feed_nudged, redis_ok, broker_ok, feed, stopped, lag }, handle)
     }
 
     /// Runs until stopped; finishes what is begun.
@@ -119,9 +133,15 @@ impl Service {
         });
         let options = &self.options;
         if let Some(url) = options.nats_url.clone() {
-            let (options, ok, stop) = (options.clone(), self.broker_ok.clone(), stop.clone());
-            let part = stop.clone();
-            parts.spawn(keep("feed", stop, move || feed::run(options.clone(), url.clone(), ok.clone(), part.clone())));
+            let part = feed::Part {
+                options: options.clone(),
+                url,
+                ok: self.broker_ok.clone(),
+                state: self.feed.clone(),
+                nudged: Arc::clone(&self.feed_nudged),
+                stop: stop.clone(),
+            };
+            parts.spawn(keep("feed", stop.clone(), move || feed::run(part.clone())));
         }
         let (options, part) = (options.clone(), stop.clone());
         parts.spawn(keep("housekeeping", stop.clone(), move || housekeeping::run(options.clone(), part.clone())));

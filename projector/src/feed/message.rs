@@ -66,6 +66,14 @@ impl<'a> Writer<'a> {
         Self { code, tenant, payload_max, left: 0, traceparent: None }
     }
 
+    /// Begins within a command whose first event is `first`: the events up to `after` are not written by this writer.
+    pub(super) fn go_on(&mut self, first: &Stored, after: Position) {
+        let Some(command) = &first.command else { return };
+        let written = after.saturating_sub(first.recorded.position).saturating_add(1);
+        self.left = u32::try_from(i64::from(command.meta.events).saturating_sub(written)).unwrap_or(0);
+        self.traceparent.clone_from(&command.meta.context.traceparent);
+    }
+
     /// # Errors
     /// None for an event that was decoded.
     pub(super) fn write(&mut self, stored: &Stored) -> Result<Message, serde_json::Error> {
@@ -212,6 +220,19 @@ mod tests {
             .map(|s| json(&writer.write(s).unwrap()).get("traceparent").is_some())
             .collect();
         assert_eq!(traced, [true, true, false]);
+    }
+
+    #[test]
+    fn a_message_is_the_same_when_publishing_begins_within_a_command() {
+        let rows = [stored(1, Some(3)), stored(2, None), stored(3, None), stored(4, None)];
+        let mut whole = Writer::new("acme", TenantId(3), 1 << 20);
+        let all: Vec<_> = rows.iter().map(|s| json(&whole.write(s).unwrap())).collect();
+        for after in 1..=3 {
+            let mut writer = Writer::new("acme", TenantId(3), 1 << 20);
+            writer.go_on(&rows[0], i64::try_from(after).unwrap());
+            let rest: Vec<_> = rows[after..].iter().map(|s| json(&writer.write(s).unwrap())).collect();
+            assert_eq!(rest, all[after..], "after {after}");
+        }
     }
 
     #[test]
