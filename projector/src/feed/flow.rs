@@ -178,7 +178,7 @@ impl Window {
 }
 
 /// What the events before a position that does not begin a command say of it: a message is the same whenever it is sent.
-async fn lead_in(pool: &PgPool, tenant: TenantId, after: Position, writer: &mut Writer<'_>) -> Result<(), Error> {
+pub(crate) async fn lead_in(pool: &PgPool, tenant: TenantId, after: Position, writer: &mut Writer<'_>) -> Result<(), Error> {
     let mut end = after;
     while end > 0 {
         let begin = end.saturating_sub(LEAD_IN_ROWS).max(0);

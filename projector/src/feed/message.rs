@@ -8,15 +8,15 @@ use ledger_core::domain::time::Timestamp;
 use ledger_core::store::read::Stored;
 
 /// Header with the event's position.
-pub(super) const POSITION: &str = "Ledger-Position";
+pub(crate) const POSITION: &str = "Ledger-Position";
 /// Room that the broker counts as payload beside the body: ours need about 200 bytes.
 const HEADERS_BYTES_MAX: usize = 1_024;
 
 /// A message, ready to go.
-pub(super) struct Message {
-    pub(super) subject: String,
-    pub(super) headers: HeaderMap,
-    pub(super) payload: Vec<u8>,
+pub(crate) struct Message {
+    pub(crate) subject: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Vec<u8>,
 }
 
 #[derive(serde::Serialize)]
@@ -51,7 +51,7 @@ struct Data<'a> {
 }
 
 /// Makes the messages of one tenant, in order.
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     code: &'a str,
     tenant: TenantId,
     payload_max: usize,
@@ -62,12 +62,12 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// `payload_max` is what the broker takes, headers included.
-    pub(super) fn new(code: &'a str, tenant: TenantId, payload_max: usize) -> Self {
+    pub(crate) fn new(code: &'a str, tenant: TenantId, payload_max: usize) -> Self {
         Self { code, tenant, payload_max, left: 0, traceparent: None }
     }
 
     /// Begins within a command whose first event is `first`: the events up to `after` are not written by this writer.
-    pub(super) fn go_on(&mut self, first: &Stored, after: Position) {
+    pub(crate) fn go_on(&mut self, first: &Stored, after: Position) {
         let Some(command) = &first.command else { return };
         let written = after.saturating_sub(first.recorded.position).saturating_add(1);
         self.left = u32::try_from(i64::from(command.meta.events).saturating_sub(written)).unwrap_or(0);
@@ -76,7 +76,7 @@ impl<'a> Writer<'a> {
 
     /// # Errors
     /// None for an event that was decoded.
-    pub(super) fn write(&mut self, stored: &Stored) -> Result<Message, serde_json::Error> {
+    pub(crate) fn write(&mut self, stored: &Stored) -> Result<Message, serde_json::Error> {
         if let Some(command) = &stored.command {
             self.left = command.meta.events;
             self.traceparent.clone_from(&command.meta.context.traceparent);
@@ -130,7 +130,7 @@ fn headers(tenant: TenantId, position: Position) -> HeaderMap {
 }
 
 /// A tenant's code as one token of a subject: whatever has a meaning there is written as `=` and two hexadecimal digits.
-pub(super) fn token(code: &str) -> String {
+pub(crate) fn token(code: &str) -> String {
     let mut token = String::with_capacity(code.len());
     for byte in code.bytes() {
         if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
