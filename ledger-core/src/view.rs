@@ -2,6 +2,7 @@
 
 pub mod document;
 pub mod entry;
+pub mod trail;
 
 use crate::domain::amount::Number;
 use crate::domain::id::{AccountCode, LocationCode, Position, Sku, StreamVersion};
@@ -139,6 +140,17 @@ pub struct CurrencyBalance {
 #[must_use]
 pub fn decimal(units: i64, scale: u8) -> String {
     Number::from_units(units, scale).to_string()
+}
+
+/// As [`decimal`], for sums over many.
+#[must_use]
+pub fn wide_decimal(units: i128, scale: u8) -> String {
+    let digits = units.unsigned_abs().to_string();
+    let scale = usize::from(scale);
+    let padded = format!("{digits:0>width$}", width = scale.saturating_add(1));
+    let (whole, rest) = padded.split_at(padded.len().saturating_sub(scale));
+    let sign = if units < 0 { "-" } else { "" };
+    if rest.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{rest}") }
 }
 
 /// True when a cached body may be served at `now`.

@@ -39,6 +39,12 @@ pub enum Error {
     },
 }
 
+impl From<ledger_core::audit::row::RowError> for Error {
+    fn from(error: ledger_core::audit::row::RowError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl Error {
     /// True when trying again later may succeed without anything being mended.
     #[must_use]

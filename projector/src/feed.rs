@@ -32,7 +32,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use flow::lead_in;
-pub(crate) use message::{POSITION, Writer, token};
+pub(crate) use message::{Message, POSITION, Writer, token};
 
 pub use cursor::{progress, republish};
 pub use durability::{Durability, look as look_at_durability};

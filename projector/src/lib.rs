@@ -1,7 +1,8 @@
 //! Folds the tenant logs into views, Redis and NATS.
 //!
 //! **Shape**: heads and cursors → tenants with news ([`service`]) → a page of the log → [`view::Tables`] (pure fold of
-//! rows) → one transaction: rows and cursor → Redis. Beside it, per tenant, the [`feed`]: log → JetStream → its cursor.
+//! rows) → one transaction: rows and cursor → Redis. Beside it, per tenant, the [`feed`]: log → JetStream → its cursor; and
+//! the [`trail`], for auditors: log → tree nodes and mentions → its cursor.
 //! **Correctness**: 1. Exactly once: the transaction moves the cursor from the value the rows stand at; if another
 //! projector was faster, nothing is written and the rows in memory are dropped. 2. Nothing is published or cached before
 //! its commit, because both begin from what is committed. 3. Redis and NATS may be away: views go on, publishing resumes
@@ -19,6 +20,7 @@ mod page;
 mod service;
 pub mod sink;
 mod tenant;
+mod trail;
 pub mod view;
 
 pub use error::Error;

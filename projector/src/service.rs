@@ -1,7 +1,7 @@
 //! The projector's loops.
 //!
-//! **Shape**: [`Service::run`] keeps four parts going: views (here and in [`crate::tenant`]), the cache, the feed, and
-//! housekeeping. The view loop asks which tenants are behind, gives each a task, and asks again when one is done, when it
+//! **Shape**: [`Service::run`] keeps five parts going: views (here and in [`crate::tenant`]), the cache, the feed, the
+//! trail, and housekeeping. The view loop asks which tenants are behind, gives each a task, and asks again when one is done, when it
 //! is nudged, or after the poll interval.
 //! **Correctness**: 1. A tenant has at most one task, so its log is folded in order. 2. A tenant with a long way to go
 //! holds one place; the others are looked at meanwhile. 3. No task is cancelled: when told to stop, the loop begins
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::memory::Memory;
 use crate::sink::redis::Sink;
 use crate::tenant::{Batch, TenantViews};
-use crate::{Error, Options, feed, housekeeping};
+use crate::{Error, Options, feed, housekeeping, trail};
 
 /// A stopped tenant is tried again after this long.
 const STOPPED_PAUSE: Duration = Duration::from_secs(10);
@@ -143,6 +143,8 @@ impl Service {
             };
             parts.spawn(keep("feed", stop.clone(), move || feed::run(part.clone())));
         }
+        let (following, part) = (options.clone(), stop.clone());
+        parts.spawn(keep("trail", stop.clone(), move || trail::run(following.clone(), part.clone())));
         let (options, part) = (options.clone(), stop.clone());
         parts.spawn(keep("housekeeping", stop.clone(), move || housekeeping::run(options.clone(), part.clone())));
         self.views(sink, &stop).await;

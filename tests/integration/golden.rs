@@ -32,6 +32,7 @@ fn stored_events_decode_and_encode_to_the_same_bytes() {
         let meaning = json!({"event": fact.event, "reference": fact.note.reference, "reason": fact.note.reason});
         assert_eq!(meaning, golden["meaning"], "type {number}");
         assert_eq!(fact.event.type_name(), golden["name"], "type {number}");
+        assert_eq!(codec::decode_note(&bytes).unwrap(), fact.note, "type {number}");
         if version == codec::SCHEMA_VERSION {
             assert_eq!(hex(&codec::encode(&fact).unwrap()), golden["bytes"], "type {number}");
         }

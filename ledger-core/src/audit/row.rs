@@ -9,7 +9,7 @@ use super::leaf;
 use super::merkle::{Frontier, Hash};
 use crate::domain::codec::{self, CodecError};
 use crate::domain::command::{Context, Metadata};
-use crate::domain::event::Recorded;
+use crate::domain::event::{Note, Recorded};
 use crate::domain::id::{CommandId, Position, TenantId};
 use crate::domain::time::Timestamp;
 
@@ -126,9 +126,41 @@ impl Raw {
     pub fn decode(&self) -> Result<Stored, RowError> {
         self.row().decode()
     }
+
+    /// The command whose first event it is.
+    ///
+    /// # Errors
+    /// [`RowError::Command`].
+    pub fn command(&self) -> Result<Option<StoredCommand>, RowError> {
+        self.row().command()
+    }
+
+    /// Document and reason, without the event itself.
+    ///
+    /// # Errors
+    /// [`RowError::Event`], naming the position.
+    pub fn note(&self) -> Result<Note, RowError> {
+        let (tenant, position) = (self.tenant, self.position);
+        codec::decode_note(&self.payload).map_err(|source| RowError::Event { tenant, position, source })
+    }
 }
 
 impl leaf::Row<'_> {
+    /// The command whose first event it is.
+    ///
+    /// # Errors
+    /// [`RowError::Command`].
+    pub fn command(&self) -> Result<Option<StoredCommand>, RowError> {
+        match (self.command_id, self.fingerprint, self.meta) {
+            (Some(id), Some(fingerprint), Some(meta)) => {
+                let tenant = TenantId(self.tenant);
+                let meta = minicbor::decode(meta).map_err(|source| RowError::Command { tenant, source })?;
+                Ok(Some(StoredCommand { id: CommandId(*id), fingerprint: *fingerprint, meta }))
+            }
+            _not_the_first_of_its_command => Ok(None),
+        }
+    }
+
     /// Decodes it.
     ///
     /// # Errors
@@ -138,13 +170,7 @@ impl leaf::Row<'_> {
         let effective_at = self.effective_at.map(Timestamp);
         let fact = codec::decode(self.type_number, self.schema_version, effective_at, self.payload)
             .map_err(|source| RowError::Event { tenant, position, source })?;
-        let command = match (self.command_id, self.fingerprint, self.meta) {
-            (Some(id), Some(fingerprint), Some(meta)) => {
-                let meta = minicbor::decode(meta).map_err(|source| RowError::Command { tenant, source })?;
-                Some(StoredCommand { id: CommandId(*id), fingerprint: *fingerprint, meta })
-            }
-            _not_the_first_of_its_command => None,
-        };
+        let command = self.command()?;
         let recorded = Recorded {
             position,
             stream: self.stream,

@@ -145,3 +145,17 @@ pub fn decode(
         left => Err(CodecError::Trailing(left)),
     }
 }
+
+/// Document and reason in stored bytes, whatever the event: what is before them is skipped unread.
+///
+/// # Errors
+/// As for [`decode`], of the note.
+pub fn decode_note(payload: &[u8]) -> Result<Note, CodecError> {
+    let mut d = minicbor::Decoder::new(payload);
+    d.skip().map_err(CodecError::Payload)?;
+    let note = if d.position() < payload.len() { d.decode::<Note>().map_err(CodecError::Payload)? } else { Note::default() };
+    match payload.len().saturating_sub(d.position()) {
+        0 => Ok(note),
+        left => Err(CodecError::Trailing(left)),
+    }
+}

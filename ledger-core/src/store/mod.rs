@@ -21,6 +21,12 @@ use sqlx::Connection;
 /// Migrations, embedded; each runs once, in order, in a transaction.
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
+/// The newest migration this program knows.
+#[must_use]
+pub fn schema_version() -> i64 {
+    MIGRATOR.iter().map(|m| m.version).max().unwrap_or(0)
+}
+
 /// Brings the database's schema up to this program's. Connects directly as the URL's own user, who owns the tables.
 ///
 /// # Errors

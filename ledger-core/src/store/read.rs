@@ -144,6 +144,18 @@ pub async fn head(executor: impl PgExecutor<'_>, tenant: TenantId) -> Result<Opt
     row.as_ref().map(head_from).transpose()
 }
 
+/// The position of the last row of a tenant's log, whatever its head says; 0 for an empty log.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn last_position(executor: impl PgExecutor<'_>, tenant: TenantId) -> Result<Position, Error> {
+    let found: Option<i64> = sqlx::query_scalar("SELECT max(position) FROM event WHERE tenant_id = $1")
+        .bind(tenant.0)
+        .fetch_one(executor)
+        .await?;
+    Ok(found.unwrap_or(0))
+}
+
 /// The last position recorded before an instant; 0 when there is none. About 20 look-ups by key in a million events.
 ///
 /// # Errors

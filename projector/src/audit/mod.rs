@@ -53,8 +53,6 @@ pub struct Options {
     pub is_log_only: bool,
     /// Parts of the log read at once.
     pub tasks: usize,
-    /// Name of the keys that sign checkpoints, and the keys; none: stored checkpoints are compared, their signatures not.
-    pub keys: Option<(String, Vec<ledger_core::audit::note::Verifier>)>,
     /// Who wants to know.
     pub asked_by: String,
     /// Version of the program.
@@ -142,7 +140,7 @@ async fn compare(
     if let Some(views) = views {
         let (folded, at) = views.compare(report);
         match &options.redis_url {
-            Some(url) => cache::compare(url, tenant.id, &folded, at, report).await,
+            Some(url) => cache::compare((&options.pool, url), tenant.id, &folded, at, report).await?,
             None => report.skipped("cache", "no cache is configured"),
         }
     }
