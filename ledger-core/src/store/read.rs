@@ -114,6 +114,28 @@ pub async fn streams(
     raws(&rows)?.iter().map(|raw| Ok(raw.decode()?)).collect()
 }
 
+/// The command that made the event at a position; `None` when nothing up to there belongs to one. A command's events stand
+/// one after another, so it is the last one that begins at or before it.
+///
+/// # Errors
+/// [`Error`].
+pub async fn command_at(
+    executor: impl PgExecutor<'_>,
+    tenant: TenantId,
+    position: Position,
+) -> Result<Option<StoredCommand>, Error> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM event WHERE tenant_id = $1 AND position <= $2 AND command_id IS NOT NULL ORDER BY position DESC LIMIT 1"
+    ))
+    .bind(tenant.0)
+    .bind(position)
+    .fetch_optional(executor)
+    .await?;
+    row.as_ref().map_or(Ok(None), |row| Ok(raw(row)?.command()?))
+}
+
 fn head_from(row: &PgRow) -> Result<Head, Error> {
     let (tenant, position) = (TenantId(row.try_get(0)?), row.try_get::<i64, _>(1)?);
     let size = u64::try_from(position).unwrap_or(0);
