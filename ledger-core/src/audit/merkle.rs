@@ -63,6 +63,12 @@ impl Frontier {
         self.roots.concat()
     }
 
+    /// The roots of the complete subtrees, largest first.
+    #[must_use]
+    pub fn roots(&self) -> &[Hash] {
+        &self.roots
+    }
+
     /// Number of leaves.
     #[must_use]
     pub const fn size(&self) -> u64 {

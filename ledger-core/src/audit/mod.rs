@@ -1,6 +1,11 @@
 //! Proofs over the log.
 
+pub mod checkpoint;
+pub mod keys;
 pub mod leaf;
 pub mod merkle;
+pub mod note;
+pub mod proof;
 pub mod replay;
 pub mod row;
+pub mod tree;
