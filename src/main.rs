@@ -4,6 +4,7 @@
 
 mod cli;
 mod demo;
+mod jobs;
 mod node;
 mod supervisor;
 

@@ -17,11 +17,12 @@ use ledger_core::store::pool;
 use projector::Due;
 use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Urls;
+use crate::jobs;
 
 /// Connections for reads and views; writers have their own.
 const POOL_CONNECTIONS_MAX: u32 = 16;
@@ -107,14 +108,18 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
         due: Some(due),
         ..projector::Options::standard(parts.pool.clone())
     });
+    let worker =
+        projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::new(Notify::new()) };
     let pipeline = parts.pipeline.clone();
     let task = tokio::spawn(async move {
+        let working = tokio::spawn(projector::job::run(worker, stop.clone()));
         let sweep = tokio::spawn(async move {
             while let Some((tenant, due)) = lapsed.recv().await {
                 expire(&pipeline, tenant, due).await;
             }
         });
         service.run(stop).await?;
+        working.await?;
         sweep.await?;
         Ok(())
     });

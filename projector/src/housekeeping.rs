@@ -1,4 +1,5 @@
-//! What is done now and then: lapsed holds and pending entries handed over to be recorded, old refusals forgotten.
+//! What is done now and then: lapsed holds and pending entries handed over to be recorded; what was kept long enough
+//! forgotten, by a job per tenant.
 //!
 //! **Correctness**: what lapses is free at its instant whatever happens here; this only has it recorded. The views say what
 //! is due and may lag, so what was handed over is not handed over again for [`HANDED_PAUSE`]: each needless command would
@@ -7,12 +8,15 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use ledger_core::domain::id::TenantId;
-use ledger_core::store::{command_log, read, tenant};
+use ledger_core::store::job::{NewJob, Priority};
+use ledger_core::store::{self, command_log, read};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use tokio_util::sync::CancellationToken;
 
+use crate::job::{Handler, Outcome, Task};
 use crate::{Due, Error, Options};
 
 /// Holds, and pending entries, handed over per tenant and look.
@@ -23,12 +27,13 @@ const HANDED_PAUSE: Duration = Duration::from_secs(10);
 const HANDED_MAX: usize = 20_000;
 /// Stored refusals answer a repeated command for this long.
 const REFUSALS_KEPT_MICROS: i64 = 30 * 24 * 3_600 * 1_000_000;
-/// Between two looks for old refusals.
+/// Between two looks for tenants that have something to forget.
 const FORGET_INTERVAL: Duration = Duration::from_secs(600);
-/// Refusals removed in one transaction.
+/// Rows removed in one transaction.
 const FORGET_MAX: i64 = 5_000;
-/// Such transactions per tenant and look: 1,600 refusals a second may come in for ever.
-const FORGET_BATCHES_MAX: usize = 200;
+
+/// Jobs removed in one statement.
+const FORGET_JOBS_MAX: i64 = 20;
 
 /// What was handed over, and when.
 type Handed = HashMap<(TenantId, Due), Instant>;
@@ -42,8 +47,8 @@ pub(crate) async fn run(options: Options, stop: CancellationToken) {
             tracing::warn!(error = &error as &dyn std::error::Error, "looking for what has lapsed failed");
         }
         if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
-            if let Err(error) = forget(&options, &stop).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "forgetting old refusals failed");
+            if let Err(error) = schedule(&options).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "looking for what may be forgotten failed");
             }
             forgotten_at = Some(Instant::now());
         }
@@ -86,24 +91,50 @@ fn due_from(row: &PgRow) -> Result<Due, Error> {
     due.map_err(|e| Error::Row(format!("{id}: {e}")))
 }
 
-async fn forget(options: &Options, stop: &CancellationToken) -> Result<(), Error> {
+/// A job for each tenant that has something to forget.
+async fn schedule(options: &Options) -> Result<(), Error> {
     let before = read::clock(&options.pool).await?.0.saturating_sub(REFUSALS_KEPT_MICROS);
-    for t in tenant::list(&options.pool).await? {
-        for _ in 0..FORGET_BATCHES_MAX {
-            if stop.is_cancelled() || forget_of(options, t.id, before).await? < u64::try_from(FORGET_MAX).unwrap_or(0) {
-                break;
-            }
-        }
+    let tenants: Vec<i64> =
+        sqlx::query_scalar(include_str!("housekeeping/forgettable.sql")).bind(before).fetch_all(&options.pool).await?;
+    for tenant in tenants {
+        let sweep = NewJob { priority: Priority::Background, unique_key: Some(SWEEP), ..NewJob::new(SWEEP, "{}") };
+        store::job::enqueue(&options.pool, TenantId(tenant), &sweep).await?;
     }
     Ok(())
 }
 
-async fn forget_of(options: &Options, tenant: TenantId, before: i64) -> Result<u64, Error> {
-    let mut tx = options.pool.begin().await?;
-    let gone = command_log::forget_quiet(&mut tx, tenant, before, FORGET_MAX).await?;
-    tx.commit().await?;
-    if gone > 0 {
-        tracing::info!(%tenant, gone, "old refusals forgotten");
+/// The kind of [`Sweep`].
+pub const SWEEP: &str = "sweep";
+
+/// Forgets what has been kept long enough: refusals, jobs that are over with their results.
+///
+/// A job per tenant, because there may be much of it and nobody waits for it. Recording what has lapsed is no job: it is due
+/// within half a second, all day long, and a job row for each look would cost more than the look.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep;
+
+impl Handler for Sweep {
+    fn run<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Outcome> {
+        Box::pin(forget(task))
     }
-    Ok(gone)
+}
+
+async fn forget(task: &Task) -> Outcome {
+    let before = read::clock(&task.pool).await?.0.saturating_sub(REFUSALS_KEPT_MICROS);
+    let full = u64::try_from(FORGET_MAX).unwrap_or(0);
+    let mut gone = 0_i64;
+    loop {
+        task.go_on()?;
+        let mut tx = task.pool.begin().await?;
+        let refusals = command_log::forget_quiet(&mut tx, task.tenant, before, FORGET_MAX).await?;
+        tx.commit().await?;
+        // With each job go the chunks of its result: fewer at a time.
+        let jobs = store::job::forget(&task.pool, task.tenant, FORGET_JOBS_MAX).await?;
+        gone = gone.saturating_add(i64::try_from(refusals.saturating_add(jobs)).unwrap_or(0));
+        task.progress.set(gone, None);
+        if refusals < full && jobs < u64::try_from(FORGET_JOBS_MAX).unwrap_or(0) {
+            tracing::info!(tenant = %task.tenant, gone, "what was kept long enough is forgotten");
+            return Ok(None);
+        }
+    }
 }

@@ -14,6 +14,7 @@ pub mod audit;
 mod error;
 pub mod feed;
 mod housekeeping;
+pub mod job;
 mod memory;
 mod options;
 mod page;
@@ -24,5 +25,6 @@ mod trail;
 pub mod view;
 
 pub use error::Error;
+pub use housekeeping::{SWEEP, Sweep};
 pub use options::{Due, Options};
 pub use service::{Handle, Service};

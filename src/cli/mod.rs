@@ -8,6 +8,7 @@ mod doctor;
 mod down;
 mod export;
 mod import;
+mod job;
 mod key;
 mod migrate;
 mod output;
@@ -73,6 +74,9 @@ enum Verb {
     /// Write a tenant's log, stock or balances to a file.
     #[command(after_help = "Example:\n  ledgerd export --tenant acme events > acme.ndjson")]
     Export(export::Args),
+    /// List background jobs, and run again, cancel or delete them.
+    #[command(after_help = "Example:\n  ledgerd job list --tenant acme --status dead")]
+    Job(job::Args),
     /// Replay a tenant's log from nothing and compare everything with it.
     #[command(after_help = "Example:\n  ledgerd verify --tenant acme")]
     Verify(verify::Args),
@@ -97,6 +101,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Key(args) => key::run(args, json).await,
         Verb::Import(args) => import::run(args, json).await,
         Verb::Export(args) => export::run(args).await,
+        Verb::Job(args) => job::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,
         Verb::Doctor(args) => doctor::run(args, json).await,

@@ -1,14 +1,15 @@
 //! The event store: the only place with statements on the event tables.
 //!
 //! **Shape**: [`append`] writes a batch of decided commands in one statement; [`read`] pages through a log; [`log`] reads
-//! all of one, several parts at once;
-//! [`command_log`] finds what a command was answered; [`tenant`] and [`api_key`] keep the registry.
+//! all of one, several parts at once; [`command_log`] finds what a command was answered; [`tenant`] and [`api_key`] keep the
+//! registry; [`job`] keeps what is done beside the requests.
 //! **Correctness**: see [`append`]. Nothing here updates or deletes an event, and the role it runs under could not.
 
 pub mod api_key;
 pub mod append;
 pub mod command_log;
 mod error;
+pub mod job;
 pub mod log;
 pub mod pool;
 pub mod read;

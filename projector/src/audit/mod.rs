@@ -19,6 +19,7 @@ mod views;
 use std::time::{Duration, Instant};
 
 use ledger_core::audit::merkle::hex;
+use ledger_core::audit::note::Verifier;
 use ledger_core::audit::replay::{Finding, Outcome, Replay};
 use ledger_core::audit::row::{Head, Read};
 use ledger_core::domain::id::Position;
@@ -53,6 +54,8 @@ pub struct Options {
     pub is_log_only: bool,
     /// Parts of the log read at once.
     pub tasks: usize,
+    /// Keys that checkpoints may be signed with; none: their signatures are not looked at.
+    pub verifiers: Vec<Verifier>,
     /// Who wants to know.
     pub asked_by: String,
     /// Version of the program.
