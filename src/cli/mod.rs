@@ -11,8 +11,10 @@ mod import;
 mod job;
 mod key;
 mod migrate;
+mod offline;
 mod output;
 mod project;
+mod replay;
 mod serve;
 mod tenant;
 mod up;
@@ -77,8 +79,11 @@ enum Verb {
     /// List background jobs, and run again, cancel or delete them.
     #[command(after_help = "Example:\n  ledgerd job list --tenant acme --status dead")]
     Job(job::Args),
+    /// Replay a tenant's log from nothing and say what its stock and balances were, at any position or time.
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::Args),
     /// Replay a tenant's log from nothing and compare everything with it.
-    #[command(after_help = "Example:\n  ledgerd verify --tenant acme")]
+    #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Args),
     /// Measure this machine and print ratios within one run.
     #[command(after_help = "Example:\n  ledgerd bench --only pipeline")]
@@ -102,6 +107,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Import(args) => import::run(args, json).await,
         Verb::Export(args) => export::run(args).await,
         Verb::Job(args) => job::run(args, json).await,
+        Verb::Replay(args) => replay::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,
         Verb::Doctor(args) => doctor::run(args, json).await,

@@ -1,5 +1,6 @@
 //! Proofs over the log.
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod keys;
 pub mod leaf;

@@ -101,10 +101,9 @@ pub struct Replay {
     pub ledger: Ledger,
     frontier: Frontier,
     nodes: Vec<Vec<Hash>>,
-    /// Largest size first.
-    claims: Vec<Claim>,
-    attested: Option<Position>,
-    denied: bool,
+    /// Sizes whose roots are to be kept, the largest first.
+    sizes: Vec<Position>,
+    roots: FxHashMap<Position, Hash>,
     last: Position,
     streams: FxHashMap<i64, i64>,
     names: FxHashSet<[u8; 16]>,
@@ -116,12 +115,13 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// A replay that compares the tree with what others stated of it.
+    /// A replay that keeps the tree's roots at these sizes, for [`Replay::finish`] to compare with what others stated.
     #[must_use]
-    pub fn new(mut claims: Vec<Claim>) -> Self {
-        claims.sort_by_key(|claim| std::cmp::Reverse(claim.size));
-        let mut replay = Self { claims, ..Self::default() };
-        replay.check_claims();
+    pub fn new(sizes: impl IntoIterator<Item = Position>) -> Self {
+        let mut sizes: Vec<Position> = sizes.into_iter().collect();
+        sizes.sort_unstable_by_key(|size| std::cmp::Reverse(*size));
+        let mut replay = Self { sizes, ..Self::default() };
+        replay.keep_root();
         replay
     }
 
@@ -174,15 +174,11 @@ impl Replay {
         }
         let nodes = &mut self.nodes;
         self.frontier.push_noting(leaf, |height, root| note_node(nodes, height, root));
-        self.check_claims();
+        self.keep_root();
         if !is_as_written {
             self.find(position, "rows_are_as_written", "the row was changed after it was appended");
         }
-        let before = std::mem::replace(&mut self.last, position);
-        if before.checked_add(1) != Some(position) {
-            self.find(position, "positions_have_no_gaps", format!("position {position} follows {before}"));
-            self.broken = true;
-        }
+        self.check_position(position);
         let stored = match stored {
             Ok(stored) if !self.broken => stored,
             Ok(_nothing_to_fold_it_into) => return None,
@@ -209,24 +205,52 @@ impl Replay {
         Some(stored)
     }
 
-    /// What others stated of the tree at its present size.
-    fn check_claims(&mut self) {
+    fn check_position(&mut self, position: Position) {
+        let before = std::mem::replace(&mut self.last, position);
+        let next = before.saturating_add(1);
+        if position == next {
+            return;
+        }
+        self.broken = true;
+        if self.findings.len() < FINDINGS_MAX {
+            // What is missing, or from where to where it is out of order.
+            let (first, last) = if position > next { (next, position.saturating_sub(1)) } else { (position, next) };
+            let finding = Finding::new(first, "positions_have_no_gaps", format!("position {position} follows {before}"));
+            self.findings.push(Finding { until: (last > first).then_some(last), ..finding });
+        }
+    }
+
+    /// Keeps the present root if it was asked for.
+    fn keep_root(&mut self) {
         let size = i64::try_from(self.frontier.size()).unwrap_or(i64::MAX);
-        while let Some(claim) = self.claims.pop_if(|claim| claim.size <= size) {
-            if claim.root == self.frontier.root() {
-                if !self.denied {
-                    self.attested = Some(claim.size);
-                }
-            } else if !std::mem::replace(&mut self.denied, true) {
-                let first = self.attested.unwrap_or(0).saturating_add(1);
-                let by = claim.by;
+        while self.sizes.pop_if(|wanted| *wanted <= size).is_some() {
+            self.roots.insert(size, self.frontier.root());
+        }
+    }
+
+    /// Compares what others stated of the tree with its roots at their sizes; answers the largest size that is right and
+    /// has no wrong one before it.
+    fn check_claims(&mut self, mut claims: Vec<Claim>) -> Option<Position> {
+        claims.sort_by_key(|claim| claim.size);
+        let end = i64::try_from(self.frontier.size()).unwrap_or(i64::MAX);
+        let (mut attested, mut is_denied) = (None, false);
+        for Claim { size, root, by } in claims {
+            let first = attested.unwrap_or(0_i64).saturating_add(1);
+            if size > end {
+                let what = format!("{by} states {size} events, but there are only {end}");
+                let first = end.saturating_add(1);
+                self.findings.push(Finding { until: Some(size), ..Finding::new(first, "checkpoints_hold", what) });
+            } else if self.roots.get(&size) == Some(&root) {
+                attested = if is_denied { attested } else { Some(size) };
+            } else if !std::mem::replace(&mut is_denied, true) {
                 let what = format!(
-                    "the events up to position {size} do not have the root that {by} states: of those from position {first} on, at least one was changed, added or removed"
+                    "the first {size} events do not have the root that {by} states: of those from position {first} on, at \
+                     least one was changed, added or removed"
                 );
-                let finding = Finding { position: first, until: Some(size), invariant: "checkpoints_hold", what };
-                self.findings.push(finding);
+                self.findings.push(Finding { until: Some(size), ..Finding::new(first, "checkpoints_hold", what) });
             }
         }
+        attested
     }
 
     /// A seal states the log up to the event before it: where it ends, and its root. That its balances are those of the
@@ -316,9 +340,10 @@ impl Replay {
         }
     }
 
-    /// Compares with the head as stored, if there is one to compare with, and answers everything found.
+    /// Compares with the head as stored, if there is one to compare with, and with what others stated at the sizes that
+    /// [`Replay::new`] was told; answers everything found.
     #[must_use]
-    pub fn finish(mut self, head: Option<&Head>) -> Outcome {
+    pub fn finish(mut self, head: Option<&Head>, claims: Vec<Claim>) -> Outcome {
         let position = self.last;
         if self.command_events_left != 0 && !self.broken {
             self.find(position, "commands_are_whole", format!("the last command lacks {} events", self.command_events_left));
@@ -329,23 +354,23 @@ impl Replay {
         if let Some(head) = head {
             self.check_head(head);
         }
-        while let Some(claim) = self.claims.pop() {
-            let what = format!("{} states {} events, but the log ends at position {position}", claim.by, claim.size);
-            let first = position.saturating_add(1);
-            self.findings.push(Finding { position: first, until: Some(claim.size), invariant: "checkpoints_hold", what });
-        }
+        let attested = self.check_claims(claims);
         Outcome {
             root: self.frontier.root(),
             events: self.frontier.size(),
             ledger: self.ledger,
             nodes: self.nodes,
-            attested: self.attested,
+            attested,
             findings: self.findings,
         }
     }
 
     fn check_head(&mut self, head: &Head) {
         let position = self.last;
+        if !self.broken && self.ledger.recorded_at() != head.recorded_at && position == head.position {
+            let what = format!("the head says {}, the last event {}", head.recorded_at, self.ledger.recorded_at());
+            self.find(position, "head_is_as_written", what);
+        }
         if position != head.position {
             let what = format!("the head stands at {}, the log ends at {position}", head.position);
             self.find(position, "log_reaches_its_head", what);

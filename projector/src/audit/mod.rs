@@ -101,7 +101,7 @@ pub async fn verify(options: &Options, tenant: &Tenant, progress: impl Fn(Positi
     let claims = checkpoints::read(options, tenant, &mut report).await?;
     let head = head(pool, tenant, &mut report).await?;
     report.head = head.position;
-    let mut work = Box::new(Work { replay: Replay::new(claims), views, trail });
+    let mut work = Box::new(Work { replay: Replay::new(claims.iter().map(|claim| claim.size)), views, trail });
     let mut log = Log::open(pool, tenant.id, 0, head.position, options.tasks);
     while let Some(rows) = log.next().await? {
         work = tokio::task::spawn_blocking(move || {
@@ -117,7 +117,7 @@ pub async fn verify(options: &Options, tenant: &Tenant, progress: impl Fn(Positi
     }
     beyond(pool, tenant, &head, &mut report).await?;
     let Work { replay, views, trail } = *work;
-    let outcome = replay.finish(head.frontier.as_ref());
+    let outcome = replay.finish(head.frontier.as_ref(), claims);
     report.note_log(&outcome, clock.elapsed());
     compare(options, tenant, (outcome, views, trail), &mut report).await?;
     report.finished = read::clock(pool).await?;
