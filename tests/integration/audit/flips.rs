@@ -1,0 +1,1 @@
+//! One bit, anywhere in what is stored: `verify` finds it and says where.
