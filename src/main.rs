@@ -21,6 +21,8 @@ fn main() -> ExitCode {
             Err(error) => cli::fail(&error),
         };
     }
+    // For every HTTPS client of this process; nobody has installed another one yet.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     let cli = cli::Cli::parse();
     cli::log(&cli);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

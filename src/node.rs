@@ -64,11 +64,37 @@ pub(crate) async fn api(
     pool: PgPool,
     redis_url: Option<&str>,
     pipeline: pipeline::Handle,
-    broker: Option<watch::Receiver<bool>>,
+    feed: Feed,
 ) -> Result<ledger_api::Service> {
     let metrics = ledger_api::install_metrics()?;
-    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker };
+    let Feed { broker, state } = feed;
+    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state };
     Ok(ledger_api::Service::new(ledger_api::Options::standard(), resources))
+}
+
+/// What health answers tell of the feed; nothing where it is not published from here.
+#[derive(Default)]
+pub(crate) struct Feed {
+    broker: Option<watch::Receiver<bool>>,
+    state: Option<ledger_api::FeedState>,
+}
+
+impl Feed {
+    /// The feed of a projector in this process.
+    pub(crate) fn of(projector: &projector::Handle) -> Self {
+        let state = projector.feed().map(|state| -> ledger_api::FeedState {
+            Arc::new(move || {
+                let state = state.borrow();
+                ledger_api::FeedHealth {
+                    durability: state.durability.as_ref().map_or("unknown", projector::feed::Durability::as_str),
+                    events: state.lag_events,
+                    seconds: state.worst_lag_seconds,
+                    stopped: state.stopped.len(),
+                }
+            })
+        });
+        Self { broker: projector.broker(), state }
+    }
 }
 
 /// A connection to the cache; none, and a warning, when it cannot be had: reads then come from Postgres.
@@ -105,6 +131,8 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
         pool: parts.pool.clone(),
         redis_url: urls.redis_url.clone(),
         nats_url: urls.nats_url.clone(),
+        nats_monitor_url: urls.nats_monitor_url.clone(),
+        feed_requires_sync: urls.feed_require_sync,
         due: Some(due),
         ..projector::Options::standard(parts.pool.clone())
     });

@@ -12,6 +12,7 @@ pub(crate) mod count;
 pub(crate) mod element;
 pub(crate) mod journal;
 pub(crate) mod period;
+pub(crate) mod person;
 pub(crate) mod reservation;
 mod result;
 pub(crate) mod stock;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 use ledger_core::domain::command::{Action, Command, Context};
 use ledger_core::domain::id::{
-    AccountCode, AccountSetCode, CommandId, CountId, DimensionCode, EntryId, ExpectationId, LocationCode, PostingClass,
+    AccountCode, AccountSetCode, CommandId, CountId, DimensionCode, EntryId, ExpectationId, LocationCode, PersonId, PostingClass,
     ReservationId, Sku, TaxCode, TransferId,
 };
 use ledger_core::domain::period::Month;
@@ -76,7 +77,7 @@ macro_rules! names {
 
 names! {
     Sku LocationCode AccountCode PostingClass ReservationId EntryId ExpectationId TransferId CountId AccountSetCode
-    DimensionCode TaxCode
+    DimensionCode TaxCode PersonId
 }
 
 impl Name for Month {

@@ -22,6 +22,10 @@ pub(crate) const LEDGER_MIN_POSITION: HeaderName = HeaderName::from_static("ledg
 pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// Echoed.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Ties the commands of one conversation together; recorded.
+pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// What made the caller ask; recorded.
+pub(crate) const CAUSATION_ID: HeaderName = HeaderName::from_static("x-causation-id");
 /// Where an event stream goes on.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// W3C Trace Context.
@@ -159,6 +163,13 @@ pub(crate) fn traceparent(headers: &HeaderMap) -> Option<Text> {
     (lengths_fit && !value.starts_with("ff")).then(|| Text::parse(value).ok())?
 }
 
+/// An identity of the caller's own that is recorded with a command. Unlike a trace it is somebody's statement: one that
+/// cannot be kept is refused.
+pub(crate) fn recorded_id(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Text>, Problem> {
+    let parse = |text| Text::parse(text).map_err(|error| invalid(name, &error.to_string()));
+    single(headers, name)?.map(parse).transpose()
+}
+
 fn is_lower_hex(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
@@ -252,6 +263,16 @@ mod tests {
         assert!(trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").is_some());
         for bad in ["", "00-4bf9-00f0-01", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "x"] {
             assert!(trace(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_to_be_recorded_are_kept_as_they_are_or_refused() {
+        let id = |value| recorded_id(&headers(&[(CORRELATION_ID, value)]), &CORRELATION_ID);
+        assert_eq!(id("order 7").unwrap(), Text::parse("order 7").ok());
+        assert_eq!(recorded_id(&HeaderMap::new(), &CORRELATION_ID).unwrap(), None);
+        for bad in ["", &"x".repeat(257)] {
+            assert_eq!(id(bad).unwrap_err().code(), "header_invalid", "{bad}");
         }
     }
 

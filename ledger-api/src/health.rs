@@ -4,6 +4,7 @@
 //! asks each part with a time limit and is remembered for a moment, so probes cannot load what they probe. Without
 //! cache or broker every answer is still right: that is degraded, not down.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
@@ -53,6 +54,23 @@ pub(crate) struct Lag {
     seconds: i64,
 }
 
+/// How the event feed over NATS is, where it is published by this process.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct FeedHealth {
+    /// Whether the broker syncs each message before it acknowledges it: `synced`, `unsynced`, or `unknown` where it does
+    /// not say. Nothing of the log depends on it.
+    pub durability: &'static str,
+    /// Events recorded and not yet published, over all tenants.
+    pub events: i64,
+    /// Age of the oldest unpublished event of the tenant furthest behind.
+    pub seconds: i64,
+    /// Tenants whose feed cannot go on.
+    pub stopped: usize,
+}
+
+/// Asks how the feed is.
+pub type FeedState = Arc<dyn Fn() -> FeedHealth + Send + Sync>;
+
 /// Readiness, part by part.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
@@ -62,6 +80,10 @@ pub(crate) struct Readiness {
     cache: Part,
     /// The event feed's broker.
     broker: Part,
+    /// The event feed; absent where it is not published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    feed: Option<FeedHealth>,
     /// The pipeline that records commands.
     writer: Part,
     projector: Lag,
@@ -117,6 +139,7 @@ async fn readiness(api: &Api) -> Readiness {
         database: part(lag.is_some()),
         cache: cache.map_or(Part::Absent, part),
         broker: api.broker.as_ref().map_or(Part::Absent, |broker| part(*broker.borrow())),
+        feed: api.feed.as_ref().map(|state| state()),
         writer: part(api.pipeline.is_ready() && !api.stopping.is_cancelled()),
         projector: lag.unwrap_or_default(),
     };
@@ -129,7 +152,8 @@ fn whole(r: &Readiness) -> Whole {
     if r.database == Part::Down || r.writer == Part::Down {
         return Whole::Unavailable;
     }
-    if r.cache == Part::Down || r.broker == Part::Down || r.projector.events > PROJECTOR_LAG_MAX {
+    let feed_stopped = r.feed.is_some_and(|feed| feed.stopped > 0);
+    if feed_stopped || r.cache == Part::Down || r.broker == Part::Down || r.projector.events > PROJECTOR_LAG_MAX {
         return Whole::Degraded;
     }
     Whole::Ready
@@ -157,12 +181,16 @@ mod tests {
             database: Part::Up,
             cache: Part::Up,
             broker: Part::Absent,
+            feed: None,
             writer: Part::Up,
             projector: Lag::default(),
         };
         assert_eq!(whole(&all), Whole::Ready);
         assert_eq!(whole(&Readiness { cache: Part::Down, ..all }), Whole::Degraded);
         assert_eq!(whole(&Readiness { broker: Part::Down, ..all }), Whole::Degraded);
+        let feed = |stopped| Some(FeedHealth { durability: "unsynced", events: 7, seconds: 1, stopped });
+        assert_eq!(whole(&Readiness { feed: feed(0), ..all }), Whole::Ready);
+        assert_eq!(whole(&Readiness { feed: feed(1), ..all }), Whole::Degraded);
         assert_eq!(whole(&Readiness { writer: Part::Down, ..all }), Whole::Unavailable);
         assert_eq!(whole(&Readiness { database: Part::Down, cache: Part::Down, ..all }), Whole::Unavailable);
     }

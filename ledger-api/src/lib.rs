@@ -25,6 +25,7 @@ mod router;
 mod service;
 mod state;
 
+pub use health::{FeedHealth, FeedState};
 pub use metrics::install_metrics;
 pub use openapi::document;
 pub use options::Options;

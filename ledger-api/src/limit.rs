@@ -82,6 +82,10 @@ pub(crate) const AGE_DAYS_MAX: u32 = 3_660;
 pub(crate) const TENANTS_REMEMBERED_MAX: usize = 100_000;
 /// Events looked at for one filtered page; the answer says how far it came.
 pub(crate) const EVENTS_SCANNED_MAX: i64 = 10_000;
+/// Runs of 256 events read at once in a search for who did what: 4 MB or so of rows.
+pub(crate) const TRAIL_RUNS_AT_ONCE: usize = 16;
+/// Runs that mention a word, looked at at once for the other words: each is one look-up per word.
+pub(crate) const TRAIL_RUNS_LOOKED_AT_MAX: i64 = 10_000;
 /// Bytes of a cursor as text.
 pub(crate) const CURSOR_BYTES_MAX: usize = 512;
 

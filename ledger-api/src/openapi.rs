@@ -32,13 +32,13 @@ pub(crate) use bodies::{BatchBody, TransactionBody};
 pub(crate) use headers::{BatchHeaders, CommandHeaders, ReadHeaders};
 pub(crate) use results::{
     AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult, DimensionResult,
-    EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult, PeriodResult, PolicyResult,
+    EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult, PeriodResult, PersonResult, PolicyResult,
     ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult, TaxCodeResult, TransferResult,
     TwoStepTransferResult, YearResult,
 };
 
 /// Schemas of codes: never empty, no blank at an end, no two together, no control characters.
-const CODES: [&str; 19] = [
+const CODES: [&str; 20] = [
     "Sku",
     "LocationCode",
     "AccountCode",
@@ -56,6 +56,7 @@ const CODES: [&str; 19] = [
     "DimensionCode",
     "DimensionValue",
     "PartyCode",
+    "PersonId",
     "TaxCode",
     "SeriesCode",
 ];
@@ -93,9 +94,11 @@ const SCHEME: &str = "api_key";
         (name = "Reservations", description = "Goods held for a while"),
         (name = "Journal", description = "Entries by hand, pending ones, revaluation of currencies, balances"),
         (name = "Periods", description = "The calendar, the closing of periods and of fiscal years"),
+        (name = "People", description = "Who is who, beside the log and erasable"),
         (name = "Many at once", description = "Transactions and batches"),
         (name = "Reports", description = "For programs, spreadsheets and printers"),
         (name = "Log", description = "The events themselves"),
+        (name = "Audit", description = "Proofs, and who did what"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
     ),
     components(schemas(
@@ -116,10 +119,11 @@ const SCHEME: &str = "api_key";
         report::trial_balance::TrialBalance, report::trial_balance::Reconciliation, report::financial::BalanceSheet,
         report::financial::IncomeStatement, report::general_ledger::GeneralLedger, report::aged::AgedItems,
         report::vat::TaxReport, report::valuation::Valuation,
-        crate::query::event::EventsPage, crate::query::event::EventSchema,
+        crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
+        crate::query::trail::TrailPage,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
-        PeriodResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,
+        PeriodResult, PersonResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,
         TaxCodeResult, TransferResult, TwoStepTransferResult, YearResult,
         bodies::BatchBody, bodies::TransactionBody, bodies::TransactionStep
     ))

@@ -24,6 +24,7 @@ pub(crate) mod lot;
 pub(crate) mod moment;
 mod page;
 pub(crate) mod period;
+pub(crate) mod person;
 pub(crate) mod position;
 pub(crate) mod promise;
 pub(crate) mod report;
@@ -31,6 +32,7 @@ pub(crate) mod reservation;
 pub(crate) mod statement;
 pub(crate) mod stock;
 pub(crate) mod tenant;
+pub(crate) mod trail;
 
 use std::time::Duration;
 

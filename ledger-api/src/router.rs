@@ -8,14 +8,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::command::{
-    batch, catalogue as define, count, journal, period, reservation as hold, stock as move_stock, transaction, transfer,
+    batch, catalogue as define, count, journal, period, person as define_person, reservation as hold, stock as move_stock,
+    transaction, transfer,
 };
 use crate::edge::note_route;
 use crate::problem::{Fault, Problem, pages};
 use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
 use crate::query::{
-    account, account_set, card, catalogue, definition, document, entry, event, lot, period as calendar, promise, reservation,
-    statement, stock,
+    account, account_set, card, catalogue, definition, document, entry, event, lot, period as calendar, person, promise,
+    reservation, statement, stock, trail,
 };
 use crate::state::Api;
 use crate::{health, metrics, openapi};
@@ -69,6 +70,8 @@ fn commands() -> OpenApiRouter<Api> {
         .routes(routes!(period::close_period))
         .routes(routes!(period::reopen_period))
         .routes(routes!(period::close_year))
+        .routes(routes!(define_person::put_person))
+        .routes(routes!(define_person::erase_person))
         .routes(routes!(transaction::transact))
 }
 
@@ -123,8 +126,10 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(aged::get_aged_payables))
         .routes(routes!(vat::get_vat))
         .routes(routes!(valuation::get_inventory_valuation))
+        .routes(routes!(person::get_person))
         .routes(routes!(event::list_events))
         .routes(routes!(event::get_stream))
+        .routes(routes!(trail::search_trail))
         .layer(CompressionLayer::new())
 }
 

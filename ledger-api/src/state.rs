@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::KeyCache;
-use crate::health::HealthCache;
+use crate::health::{FeedState, HealthCache};
 use crate::limit::{BATCHES_AT_ONCE_MAX, FEEDS_MAX, READ_PLACE_TIME};
 use crate::openapi::Document;
 use crate::options::Options;
@@ -33,6 +33,8 @@ pub struct Resources {
     pub metrics: PrometheusHandle,
     /// Whether the broker's connection is up; `None` when the feed is not published.
     pub broker: Option<watch::Receiver<bool>>,
+    /// How the feed is; `None` when it is not published from here.
+    pub feed: Option<FeedState>,
 }
 
 /// Shared by all requests; cheap to clone.
@@ -46,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) pipeline: pipeline::Handle,
     pub(crate) prometheus: PrometheusHandle,
     pub(crate) broker: Option<watch::Receiver<bool>>,
+    pub(crate) feed: Option<FeedState>,
     pub(crate) keys: KeyCache,
     pub(crate) positions: Positions,
     pub(crate) books: Books,
@@ -75,6 +78,7 @@ impl Api {
             pipeline: resources.pipeline,
             prometheus: resources.metrics,
             broker: resources.broker,
+            feed: resources.feed,
             keys: KeyCache::new(),
             positions: Positions::new(),
             books: Books::default(),

@@ -3,6 +3,7 @@
 pub mod document;
 pub mod entry;
 pub mod trail;
+pub mod version;
 
 use crate::domain::amount::{Number, share};
 use crate::domain::id::{AccountCode, LocationCode, Position, Sku, StreamVersion};

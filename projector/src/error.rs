@@ -23,6 +23,9 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// The rows in the database are a newer program's; what was to be written is not.
+    #[error("rows of a newer version of this program stand in {0}; run that version")]
+    Newer(String),
     /// A bug; what it was doing is given up.
     #[error("a task panicked")]
     Panic(#[source] tokio::task::JoinError),
@@ -52,7 +55,7 @@ impl Error {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Database(_) | Self::Broker(_) => true,
-            Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Panic(_) => false,
+            Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Newer(_) | Self::Panic(_) => false,
         }
     }
 }

@@ -36,8 +36,9 @@ pub(crate) use message::{Message, POSITION, Writer, token};
 
 pub use cursor::{progress, republish};
 pub use durability::{Durability, look as look_at_durability};
+pub use stream::messages;
 
-use crate::{Error, Options};
+use crate::{Error, Leases, Options};
 
 /// Name of the stream.
 pub const STREAM: &str = "LEDGER";
@@ -78,6 +79,8 @@ pub struct State {
 pub(crate) struct Part {
     pub(crate) options: Options,
     pub(crate) url: String,
+    /// Which tenants it publishes.
+    pub(crate) leases: Leases,
     /// Whether the broker answers.
     pub(crate) ok: watch::Sender<bool>,
     pub(crate) state: watch::Sender<State>,
@@ -228,7 +231,8 @@ impl<'a> Flows<'a> {
         self.note_lag(&behind).await?;
         let now = Instant::now();
         self.paused.retain(|_, until| *until > now);
-        behind.retain(|b| !self.active.contains(&b.tenant) && !self.paused.contains_key(&b.tenant));
+        let leases = &self.part.leases;
+        behind.retain(|b| leases.holds(b.tenant) && !self.active.contains(&b.tenant) && !self.paused.contains_key(&b.tenant));
         if behind.iter().any(|b| !self.codes.contains_key(&b.tenant)) {
             self.codes = codes(pool).await?;
         }
@@ -249,6 +253,7 @@ impl<'a> Flows<'a> {
             context: self.context.clone(),
             code,
             tenant: behind.tenant,
+            leases: self.part.leases.clone(),
             stop: self.part.stop.clone(),
             lost: self.lost.clone(),
         };

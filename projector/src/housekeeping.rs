@@ -1,5 +1,5 @@
 //! What is done now and then: lapsed holds and pending entries handed over to be recorded; what was kept long enough
-//! forgotten, by a job per tenant.
+//! forgotten, by a job per tenant; what is kept of people made what the log says.
 //!
 //! **Correctness**: what lapses is free at its instant whatever happens here; this only has it recorded. The views say what
 //! is due and may lag, so what was handed over is not handed over again for [`HANDED_PAUSE`]: each needless command would
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use ledger_core::domain::id::TenantId;
 use ledger_core::store::job::{NewJob, Priority};
-use ledger_core::store::{self, command_log, read};
+use ledger_core::store::{self, command_log, person, read};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::{Handler, Outcome, Task};
-use crate::{Due, Error, Options};
+use crate::{Due, Error, Leases, Options};
 
 /// Holds, and pending entries, handed over per tenant and look.
 const DUE_MAX: i64 = 500;
@@ -35,20 +35,26 @@ const FORGET_MAX: i64 = 5_000;
 /// Jobs removed in one statement.
 const FORGET_JOBS_MAX: i64 = 20;
 
+/// Rows kept of people that one look goes through, of each kind; the rest are found by the next one.
+const PEOPLE_MAX: i64 = 5_000;
+
 /// What was handed over, and when.
 type Handed = HashMap<(TenantId, Due), Instant>;
 
 /// Runs until stopped.
-pub(crate) async fn run(options: Options, stop: CancellationToken) {
+pub(crate) async fn run(options: Options, leases: Leases, stop: CancellationToken) {
     let mut forgotten_at: Option<Instant> = None;
     let mut handed = Handed::new();
     while !stop.is_cancelled() {
-        if let Err(error) = sweep(&options, &mut handed).await {
+        if let Err(error) = sweep(&options, &leases, &mut handed).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "looking for what has lapsed failed");
         }
         if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
-            if let Err(error) = schedule(&options).await {
+            if let Err(error) = schedule(&options, &leases).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "looking for what may be forgotten failed");
+            }
+            if let Err(error) = tidy_people(&options).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "erasing what is left of people failed");
             }
             forgotten_at = Some(Instant::now());
         }
@@ -57,7 +63,7 @@ pub(crate) async fn run(options: Options, stop: CancellationToken) {
 }
 
 /// Finds what has lapsed by the database's clock, of all tenants at once.
-async fn sweep(options: &Options, handed: &mut Handed) -> Result<(), Error> {
+async fn sweep(options: &Options, leases: &Leases, handed: &mut Handed) -> Result<(), Error> {
     let Some(due) = &options.due else { return Ok(()) };
     handed.retain(|_, at| at.elapsed() < HANDED_PAUSE);
     let known = i64::try_from(handed.len()).unwrap_or(i64::MAX);
@@ -66,7 +72,7 @@ async fn sweep(options: &Options, handed: &mut Handed) -> Result<(), Error> {
     let mut lapsed: HashMap<TenantId, Vec<Due>> = HashMap::new();
     for row in &rows {
         let (tenant, found) = (TenantId(row.try_get(0)?), due_from(row)?);
-        if !handed.contains_key(&(tenant, found.clone())) {
+        if leases.holds(tenant) && !handed.contains_key(&(tenant, found.clone())) {
             lapsed.entry(tenant).or_default().push(found);
         }
     }
@@ -91,14 +97,26 @@ fn due_from(row: &PgRow) -> Result<Due, Error> {
     due.map_err(|e| Error::Row(format!("{id}: {e}")))
 }
 
+/// Ends erasures that were cut off, and removes what was stored for commands that never happened.
+async fn tidy_people(options: &Options) -> Result<(), Error> {
+    let swept = person::sweep(&options.pool, PEOPLE_MAX).await?;
+    for (kind, rows) in [("erased", swept.erased), ("unknown", swept.unknown), ("quiet", swept.quiet)] {
+        metrics::counter!("ledger_people_swept_total", "kind" => kind).increment(rows.unsigned_abs());
+    }
+    if swept != person::Swept::default() {
+        tracing::info!(?swept, "what was left of people removed");
+    }
+    Ok(())
+}
+
 /// A job for each tenant that has something to forget.
-async fn schedule(options: &Options) -> Result<(), Error> {
+async fn schedule(options: &Options, leases: &Leases) -> Result<(), Error> {
     let before = read::clock(&options.pool).await?.0.saturating_sub(REFUSALS_KEPT_MICROS);
     let tenants: Vec<i64> =
         sqlx::query_scalar(include_str!("housekeeping/forgettable.sql")).bind(before).fetch_all(&options.pool).await?;
-    for tenant in tenants {
+    for tenant in tenants.into_iter().map(TenantId).filter(|tenant| leases.holds(*tenant)) {
         let sweep = NewJob { priority: Priority::Background, unique_key: Some(SWEEP), ..NewJob::new(SWEEP, "{}") };
-        store::job::enqueue(&options.pool, TenantId(tenant), &sweep).await?;
+        store::job::enqueue(&options.pool, tenant, &sweep).await?;
     }
     Ok(())
 }

@@ -35,6 +35,11 @@ impl Memory {
         Some(views)
     }
 
+    /// Whether a task has the tenant's rows.
+    pub(crate) fn is_lent(&self, tenant: TenantId) -> bool {
+        self.lent.contains(&tenant)
+    }
+
     /// A tenant's rows went with their task.
     pub(crate) fn give_up(&mut self, tenant: TenantId) {
         self.lent.remove(&tenant);

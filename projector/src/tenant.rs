@@ -1,7 +1,8 @@
 //! One tenant's views: a page of its log into rows and cursor, in one transaction.
 //!
 //! **Correctness**: 1. The cursor moves from the value the rows in memory stand at, in the transaction that writes them.
-//! 2. Memory counts only after that commit: it is taken out before a batch and put back after it, so an error or a panic
+//! Its generation is part of that value: rows of tables that were rebuilt meanwhile are loaded again, and whoever loads
+//! them makes sure that this program may write them. 2. Memory counts only after that commit: it is taken out before a batch and put back after it, so an error or a panic
 //! on the way leaves nothing half folded behind. 3. An event that does not fit stops the tenant exactly there; what stands
 //! before it is shown.
 
@@ -9,8 +10,9 @@ use std::collections::HashSet;
 
 use ledger_core::domain::event::Recorded;
 use ledger_core::domain::id::{Position, Sku, TenantId};
-use sqlx::PgConnection;
+use ledger_core::view::version;
 use sqlx::postgres::PgPool;
+use sqlx::{PgConnection, Row};
 
 use crate::Error;
 use crate::page::Ahead;
@@ -26,8 +28,16 @@ pub(crate) struct TenantViews {
     tenant: TenantId,
     tables: Tables,
     /// None: memory holds nothing.
-    cursor: Option<Position>,
+    cursor: Option<Cursor>,
     ahead: Ahead,
+}
+
+/// Where stored rows stand.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    position: Position,
+    /// Raised when rebuilt tables take the place of the old ones.
+    generation: i64,
 }
 
 /// What one batch did.
@@ -35,6 +45,8 @@ pub(crate) struct TenantViews {
 pub(crate) struct Step {
     /// Events folded; 0 when there was nothing, or another projector was faster.
     pub(crate) events: usize,
+    /// The rows were not those in memory: another projector was faster, or they were rebuilt.
+    pub(crate) is_outrun: bool,
     /// New values for the cache.
     pub(crate) entries: Vec<Entry>,
 }
@@ -78,13 +90,22 @@ impl TenantViews {
         done
     }
 
+    /// Lets go of the page that was read ahead.
+    pub(crate) fn forget_ahead(&mut self) {
+        self.ahead = Ahead::default();
+    }
+
     /// Folds the next page as far as the event before `end`.
-    async fn fold_page(&mut self, pool: &PgPool, batch: Batch, end: Position) -> Result<Step, Error> {
+    ///
+    /// # Errors
+    /// As [`TenantViews::step`].
+    pub(crate) async fn fold_page(&mut self, pool: &PgPool, batch: Batch, end: Position) -> Result<Step, Error> {
         let (mut tables, cursor) = match self.cursor.take() {
             Some(cursor) => (std::mem::take(&mut self.tables), cursor),
             None => (Tables::default(), stored_cursor(pool, self.tenant).await?),
         };
-        let page = self.ahead.take(pool, self.tenant, cursor, batch.events_max).await?;
+        let wanted = end.saturating_sub(cursor.position).saturating_sub(1).min(batch.events_max);
+        let page = self.ahead.take(pool, self.tenant, cursor.position, wanted).await?;
         let sound = page.events.into_iter().map(|s| s.recorded).take_while(|e| e.position < end);
         let (events, is_cut) = within_rows(sound, BATCH_ROWS_MAX);
         let Some((next, recorded_at)) = events.last().map(|e| (e.position, e.recorded_at)) else {
@@ -92,21 +113,22 @@ impl TenantViews {
             (self.tables, self.cursor) = (tables, Some(cursor));
             return Ok(Step::default());
         };
-        if page.is_full || is_cut {
+        if (page.is_full || is_cut) && end == Position::MAX {
             self.ahead.start(pool, self.tenant, next, batch.events_max);
         }
         let mut tx = pool.begin().await?;
         // The first statement of the transaction, so that a slower projector waits here and then finds itself slower.
         let moved = sqlx::query(include_str!("tenant/move_cursor.sql"))
             .bind(self.tenant.0)
-            .bind(cursor)
+            .bind(cursor.position)
             .bind(next)
             .bind(recorded_at.0)
+            .bind(cursor.generation)
             .execute(&mut *tx)
             .await?;
         if moved.rows_affected() != 1 {
             tx.rollback().await?;
-            return Ok(Step::default());
+            return Ok(Step { is_outrun: true, ..Step::default() });
         }
         reach_rows_by_key(&mut tx).await?;
         tables.load_for(&mut tx, self.tenant, &events).await?;
@@ -120,8 +142,8 @@ impl TenantViews {
         tx.commit().await?;
         let entries = if batch.is_cached { entries(self.tenant, &tables, next) } else { Vec::new() };
         tables.written();
-        (self.tables, self.cursor) = (tables, Some(next));
-        Ok(Step { events: events.len(), entries })
+        (self.tables, self.cursor) = (tables, Some(Cursor { position: next, ..cursor }));
+        Ok(Step { events: events.len(), is_outrun: false, entries })
     }
 }
 
@@ -157,7 +179,8 @@ fn entries(tenant: TenantId, tables: &Tables, as_of: Position) -> Vec<Entry> {
 }
 
 /// The cursor as stored; made at 0 for a tenant that has none.
-async fn stored_cursor(pool: &PgPool, tenant: TenantId) -> Result<Position, Error> {
+async fn stored_cursor(pool: &PgPool, tenant: TenantId) -> Result<Cursor, Error> {
+    let (views, versions) = version::columns();
     let mut tx = pool.begin().await?;
     sqlx::query(
         "INSERT INTO view_cursor (tenant_id, position, recorded_at) VALUES ($1, 0, 0) ON CONFLICT (tenant_id) DO NOTHING",
@@ -165,10 +188,17 @@ async fn stored_cursor(pool: &PgPool, tenant: TenantId) -> Result<Position, Erro
     .bind(tenant.0)
     .execute(&mut *tx)
     .await?;
-    let position =
-        sqlx::query_scalar("SELECT position FROM view_cursor WHERE tenant_id = $1").bind(tenant.0).fetch_one(&mut *tx).await?;
+    let row = sqlx::query(include_str!("tenant/stored_cursor.sql"))
+        .bind(tenant.0)
+        .bind(views)
+        .bind(versions)
+        .fetch_one(&mut *tx)
+        .await?;
     tx.commit().await?;
-    Ok(position)
+    match row.try_get::<Option<String>, _>(2)? {
+        Some(newer) => Err(Error::Newer(newer)),
+        None => Ok(Cursor { position: row.try_get(0)?, generation: row.try_get(1)? }),
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use sqlx::{PgConnection, Row};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Options};
+use crate::{Error, Leases, Options};
 
 /// Tenants worked on at once.
 const TENANTS_AT_ONCE: usize = 2;
@@ -40,7 +40,7 @@ const STOPPED_PAUSE: Duration = Duration::from_secs(60);
 const FAILED_PAUSE: Duration = Duration::from_secs(2);
 
 /// Follows the logs until stopped.
-pub(crate) async fn run(options: Options, stop: CancellationToken) {
+pub(crate) async fn run(options: Options, leases: Leases, stop: CancellationToken) {
     let mut paused: HashMap<TenantId, Instant> = HashMap::new();
     let mut running: JoinSet<(TenantId, Result<(), Error>)> = JoinSet::new();
     let mut busy: HashMap<tokio::task::Id, TenantId> = HashMap::new();
@@ -54,7 +54,7 @@ pub(crate) async fn run(options: Options, stop: CancellationToken) {
             if running.len() >= TENANTS_AT_ONCE {
                 break;
             }
-            if paused.contains_key(&tenant) || busy.values().any(|t| *t == tenant) {
+            if !leases.holds(tenant) || paused.contains_key(&tenant) || busy.values().any(|t| *t == tenant) {
                 continue;
             }
             let (pool, stop) = (options.pool.clone(), stop.clone());

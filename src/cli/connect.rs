@@ -24,6 +24,12 @@ pub(crate) struct Urls {
     /// NATS with JetStream.
     #[arg(long, global = true, env = "NATS_URL", hide_env_values = true)]
     pub(crate) nats_url: Option<String>,
+    /// Monitoring address of NATS, such as http://127.0.0.1:8222: tells whether it syncs what it acknowledges.
+    #[arg(long, global = true, env = "NATS_MONITOR_URL", hide_env_values = true)]
+    pub(crate) nats_monitor_url: Option<String>,
+    /// Publish nothing to a NATS that is not known to sync every message before it acknowledges it.
+    #[arg(long, global = true, env = "LEDGERD_FEED_REQUIRE_SYNC")]
+    pub(crate) feed_require_sync: bool,
     /// Data directory of `ledgerd up`, used where no URL is given.
     #[arg(long, global = true, env = "LEDGERD_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,

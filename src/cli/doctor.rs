@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use ledger_core::store;
+use projector::feed::Durability;
 use sqlx::Row;
 use sqlx::postgres::PgPool;
 
@@ -37,7 +38,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode> {
                 Ok(pool) => postgres(&pool, &mut checks).await,
             }
             checks.push(redis(urls.redis_url.as_deref()).await);
-            checks.push(nats(urls.nats_url.as_deref()).await);
+            checks.push(nats(&urls).await);
         }
     }
     let all_well = checks.iter().all(|c| c.ok);
@@ -103,17 +104,25 @@ async fn redis(url: Option<&str>) -> Check {
     }
 }
 
-async fn nats(url: Option<&str>) -> Check {
+async fn nats(urls: &Urls) -> Check {
     let part = "NATS";
-    let Some(url) = url else { return Check { part, ok: true, what: "not configured: the feed is GET /v1/events".to_owned() } };
+    let Some(url) = urls.nats_url.as_deref() else {
+        return Check { part, ok: true, what: "not configured: the feed is GET /v1/events".to_owned() };
+    };
     let look = async {
         let client = projector::feed::connect(url).await?;
         let version = client.server_info().version;
+        let durability = projector::feed::look_at_durability(&client, urls.nats_monitor_url.as_deref()).await;
         async_nats::jetstream::new(client).query_account().await?;
-        anyhow::Ok(version)
+        anyhow::Ok((version, durability))
     };
     match tokio::time::timeout(Duration::from_secs(PART_SECONDS_MAX), look).await {
-        Ok(Ok(version)) => Check { part, ok: true, what: format!("{version} with JetStream answers") },
+        Ok(Ok((version, durability))) => Check {
+            part,
+            // A copy of the log may be lost and published again, unless whoever runs it says otherwise.
+            ok: durability == Durability::Synced || !urls.feed_require_sync,
+            what: format!("{version} with JetStream answers; {}", durability.sentence()),
+        },
         Ok(Err(error)) => Check { part, ok: false, what: format!("{error:#}") },
         Err(_) => Check { part, ok: false, what: format!("no answer in {PART_SECONDS_MAX} s") },
     }

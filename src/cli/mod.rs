@@ -15,6 +15,7 @@ mod offline;
 mod output;
 mod project;
 mod replay;
+mod republish;
 mod serve;
 mod tenant;
 mod up;
@@ -85,6 +86,9 @@ enum Verb {
     /// Replay a tenant's log from nothing and compare everything with it.
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Args),
+    /// Publish a tenant's events to NATS again, such as after the broker lost its data.
+    #[command(after_help = "Example:\n  ledgerd republish --tenant acme --follow")]
+    Republish(republish::Args),
     /// Measure this machine and print ratios within one run.
     #[command(after_help = "Example:\n  ledgerd bench --only pipeline")]
     Bench(bench::Args),
@@ -109,6 +113,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Job(args) => job::run(args, json).await,
         Verb::Replay(args) => replay::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
+        Verb::Republish(args) => republish::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,
         Verb::Doctor(args) => doctor::run(args, json).await,
     }

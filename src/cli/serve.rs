@@ -34,8 +34,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let stop = CancellationToken::new();
     let projecting = CancellationToken::new();
     let projector = args.projector.then(|| node::projector(&parts, &urls, projecting.clone()));
-    let broker = projector.as_ref().and_then(|(handle, _)| handle.broker());
-    let api = node::api(parts.pool.clone(), urls.redis_url.as_deref(), parts.pipeline.clone(), broker).await?;
+    let feed = projector.as_ref().map(|(handle, _)| node::Feed::of(handle)).unwrap_or_default();
+    let api = node::api(parts.pool.clone(), urls.redis_url.as_deref(), parts.pipeline.clone(), feed).await?;
     let listener = TcpListener::bind(&args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
     output::print(&format!("http://{}", listener.local_addr()?))?;
     let serving = tokio::spawn(node::serve(api, listener, stop.clone()));

@@ -67,7 +67,7 @@ async fn live(args: &Args, servers: &supervisor::Running) -> Result<()> {
         database_url: Some(servers.database_url.clone()),
         redis_url: servers.redis_url.clone(),
         nats_url: servers.nats_url.clone(),
-        data_dir: args.urls.data_dir.clone(),
+        ..args.urls.clone()
     };
     ledger_core::store::migrate(urls.database()?).await.context("migrating")?;
     let parts = node::connect(&urls).await?;
@@ -80,7 +80,7 @@ async fn live(args: &Args, servers: &supervisor::Running) -> Result<()> {
 
     let (stop, projecting) = (CancellationToken::new(), CancellationToken::new());
     let (handle, projector) = node::projector(&parts, &urls, projecting.clone());
-    let api = node::api(parts.pool.clone(), urls.redis_url.as_deref(), parts.pipeline.clone(), handle.broker()).await?;
+    let api = node::api(parts.pool.clone(), urls.redis_url.as_deref(), parts.pipeline.clone(), node::Feed::of(&handle)).await?;
     let serving = tokio::spawn(node::serve(api, listener, stop.clone()));
     output::print(&welcome(servers, &address, demo_key.as_deref()))?;
     node::told_to_stop().await?;

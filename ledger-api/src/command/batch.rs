@@ -62,7 +62,7 @@ impl Parcel {
             }
         };
         let answer_lines = accepts(headers, NDJSON);
-        let terms = Terms { context: traced(principal, headers), dry_run: is_dry_run(headers, request.uri())? };
+        let terms = Terms { context: traced(principal, headers)?, dry_run: is_dry_run(headers, request.uri())? };
         Ok(Self { bytes: read_body(request, BATCH_BODY_BYTES_MAX).await?, are_lines, answer_lines, terms })
     }
 

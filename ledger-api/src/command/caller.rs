@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::nobodys_id;
 use crate::auth::Principal;
-use crate::header::{self, DRY_RUN};
+use crate::header::{self, CAUSATION_ID, CORRELATION_ID, DRY_RUN};
 use crate::problem::{Fault, Problem};
 use crate::state::Api;
 
@@ -34,7 +34,7 @@ impl FromRequestParts<Api> for Caller {
         let headers = &parts.headers;
         let dry_run = is_dry_run(headers, &parts.uri)?;
         let (id, version) = (identity(headers, dry_run)?, header::expected_version(headers)?);
-        let context = traced(&principal, headers);
+        let context = traced(&principal, headers)?;
         Ok(Self { tenant: principal.tenant, context, id, dry_run, version })
     }
 }
@@ -73,12 +73,18 @@ pub(crate) fn is_dry_run(headers: &HeaderMap, uri: &Uri) -> Result<bool, Problem
     }
 }
 
-/// The key's context, with the request's trace when it has one.
-pub(crate) fn traced(principal: &Principal, headers: &HeaderMap) -> Arc<Context> {
-    match header::traceparent(headers) {
-        None => Arc::clone(&principal.context),
-        Some(trace) => Arc::new(Context { traceparent: Some(trace), ..Context::clone(&principal.context) }),
+/// The key's context, with what the request says of its trace, its conversation and its cause.
+///
+/// # Errors
+/// `header_invalid` for an id that cannot be recorded.
+pub(crate) fn traced(principal: &Principal, headers: &HeaderMap) -> Result<Arc<Context>, Problem> {
+    let traceparent = header::traceparent(headers);
+    let correlation_id = header::recorded_id(headers, &CORRELATION_ID)?;
+    let causation_id = header::recorded_id(headers, &CAUSATION_ID)?;
+    if traceparent.is_none() && correlation_id.is_none() && causation_id.is_none() {
+        return Ok(Arc::clone(&principal.context));
     }
+    Ok(Arc::new(Context { traceparent, correlation_id, causation_id, ..Context::clone(&principal.context) }))
 }
 
 impl Caller {

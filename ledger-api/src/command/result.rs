@@ -3,6 +3,7 @@
 mod count;
 mod journal;
 mod period;
+mod person;
 mod reservation;
 mod stock;
 mod transfer;
@@ -15,6 +16,7 @@ use serde::ser::{SerializeSeq, Serializer};
 use self::count::Count;
 use self::journal::{Entry, Revalued};
 use self::period::{Period, Year};
+use self::person::Person;
 use self::reservation::Reservation;
 use self::stock::{CostAdded, Expectation, Kit, Moved, StandardCost, StatusChanged, Transferred};
 use self::transfer::Transfer;
@@ -89,6 +91,8 @@ impl Serialize for One<'_> {
             Event::CurrencyRevalued(e) => Revalued::from(e).serialize(serializer),
             Event::PeriodClosed(e) => Period::from(e).serialize(serializer),
             Event::PeriodReopened(e) => Period::from(e).serialize(serializer),
+            Event::PersonRecorded(e) => Person { event: e, status: "recorded" }.serialize(serializer),
+            Event::PersonErased(e) => Person { event: e, status: "erased" }.serialize(serializer),
             Event::YearClosed(e) => Year::from(e).serialize(serializer),
             Event::StockReceived(m)
             | Event::StockIssued(m)

@@ -73,6 +73,12 @@ struct TraceHeaders {
     /// W3C trace context; stored with each command. One that is malformed is ignored.
     #[param(rename = "traceparent", nullable = false)]
     traceparent: Option<String>,
+    /// Ties the commands of one conversation together; stored with each command and found by `/v1/audit/trail`.
+    #[param(rename = "X-Correlation-Id", nullable = false, min_length = 1, max_length = 256, example = "order-2041")]
+    correlation_id: Option<String>,
+    /// What made the caller ask; stored with each command.
+    #[param(rename = "X-Causation-Id", nullable = false, min_length = 1, max_length = 256)]
+    causation_id: Option<String>,
     /// Echoed when it has at most 128 bytes.
     #[param(rename = "X-Request-Id", nullable = false)]
     request_id: Option<String>,

@@ -540,6 +540,17 @@ pub(crate) struct TaxCodeResult {
     retired: bool,
 }
 
+/// A person after the command.
+#[derive(ToSchema)]
+pub(crate) struct PersonResult {
+    id: String,
+    /// `recorded` or `erased`.
+    status: String,
+    /// To the data, 32 bytes in hexadecimal; absent where they are erased.
+    #[schema(nullable = false)]
+    commitment: Option<String>,
+}
+
 /// A posting rule as defined.
 #[derive(ToSchema)]
 pub(crate) struct RuleResult {

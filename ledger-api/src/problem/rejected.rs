@@ -162,4 +162,6 @@ rejections! {
     LaterPeriodClosed { period, closed_through } => 409 "later_period_closed" "Later period closed", "periods are closed through {closed_through}, later than {period}";
     YearOutOfRange {} => 422 "year_out_of_range" "Year out of range", "the year is before 1970 or after 9990";
     CalendarFixed {} => 409 "calendar_fixed" "Calendar fixed", "a period is closed or a document numbered: the calendar cannot change";
+    UnknownPerson { person } => 404 "unknown_person" "Unknown person", "nothing was ever recorded of a person {person}";
+    PersonErased { person } => 409 "person_erased" "Person erased", "person {person} is erased";
 }

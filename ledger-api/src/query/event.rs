@@ -52,6 +52,10 @@ struct CommandBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<&'a Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation_id: Option<&'a Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a std::collections::BTreeMap<u32, Metadata>>,
 }
 
@@ -62,6 +66,8 @@ impl<'a> From<&'a StoredCommand> for CommandBody<'a> {
             events: command.meta.events,
             actor: command.meta.context.actor.as_ref(),
             traceparent: command.meta.context.traceparent.as_ref(),
+            correlation_id: command.meta.context.correlation_id.as_ref(),
+            causation_id: command.meta.context.causation_id.as_ref(),
             metadata: command.meta.metadata.as_ref(),
         }
     }
@@ -108,7 +114,7 @@ pub(crate) struct EventQuery {
     #[param(minimum = 1, maximum = 1000, nullable = false)]
     limit: Option<u32>,
     /// Events of this type only.
-    #[param(schema_with = event_type_schema, required = false)]
+    #[param(schema_with = event_type::schema, required = false)]
     r#type: Option<String>,
     /// Events of this stream only, such as `item-ABC`.
     #[param(max_length = 256, nullable = false)]
@@ -312,7 +318,7 @@ pub(crate) struct EventSchema {
     /// Place in the stream.
     version: i64,
     /// What happened.
-    #[schema(schema_with = event_type_schema)]
+    #[schema(schema_with = event_type::schema)]
     r#type: String,
     /// When the log accepted it; never runs backwards.
     recorded_at: Timestamp,
@@ -332,13 +338,6 @@ pub(crate) struct EventSchema {
     data: (),
 }
 
-fn event_type_schema() -> utoipa::openapi::Object {
-    utoipa::openapi::ObjectBuilder::new()
-        .schema_type(utoipa::openapi::schema::Type::String)
-        .enum_values(Some(event_type::names()))
-        .build()
-}
-
 /// What is known of the command that made some events.
 #[derive(ToSchema)]
 #[schema(as = EventCommand)]
@@ -355,6 +354,12 @@ pub(crate) struct CommandSchema {
     /// W3C trace context.
     #[schema(nullable = false)]
     traceparent: Option<String>,
+    /// What ties the commands of one conversation together.
+    #[schema(nullable = false)]
+    correlation_id: Option<String>,
+    /// What made the caller ask.
+    #[schema(nullable = false)]
+    causation_id: Option<String>,
     /// Free pairs by step of the transaction.
     #[schema(nullable = false, value_type = Option<Object>)]
     metadata: Option<()>,

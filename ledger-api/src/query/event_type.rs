@@ -1,7 +1,7 @@
 //! Names of event types: what filters take and what the views store as a number.
 
 /// Number and name of every event type.
-const EVENT_TYPES: [(i16, &str); 54] = [
+const EVENT_TYPES: [(i16, &str); 56] = [
     (1, "tenant_opened"),
     (2, "item_defined"),
     (3, "item_changed"),
@@ -49,6 +49,8 @@ const EVENT_TYPES: [(i16, &str); 54] = [
     (67, "year_closed"),
     (68, "period_closed"),
     (69, "period_reopened"),
+    (70, "person_recorded"),
+    (71, "person_erased"),
     (80, "transfer_dispatched"),
     (81, "transfer_received"),
     (82, "transfer_cancelled"),
@@ -69,8 +71,11 @@ pub(crate) fn is_known(name: &str) -> bool {
 }
 
 /// Every name, for the document.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    EVENT_TYPES.iter().map(|(_, name)| *name)
+pub(crate) fn schema() -> utoipa::openapi::Object {
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(EVENT_TYPES.iter().map(|(_, name)| *name)))
+        .build()
 }
 
 #[cfg(test)]

@@ -97,6 +97,8 @@ codec! {
     67 => YearClosed,
     68 => PeriodClosed,
     69 => PeriodReopened,
+    70 => PersonRecorded,
+    71 => PersonErased,
     80 => TransferDispatched,
     81 => TransferReceived,
     82 => TransferCancelled,

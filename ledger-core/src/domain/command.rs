@@ -14,6 +14,7 @@ use super::count::command::{CancelCount, OpenCount, PostCount, RecordCount};
 use super::id::{CommandId, ReasonCode, Text, digest16};
 use super::journal::command::{ExpireEntry, PostEntry, RevalueCurrency, ReverseEntry, SettleEntry, VoidEntry};
 use super::period::command::{ClosePeriod, CloseYear, DefineCalendar, ReopenPeriod};
+use super::person::command::{ErasePerson, RecordPerson};
 use super::reservation::command::{
     ChangeReservation, CommitReservation, ConfirmReservation, ExpireReservation, ExtendReservation, MoveReservation,
     ReduceReservation, ReleaseReservation, Reserve,
@@ -203,6 +204,12 @@ pub enum Action {
     ReopenPeriod(#[n(0)] ReopenPeriod),
     #[n(48)]
     CloseYear(#[n(0)] CloseYear),
+    #[n(49)]
+    #[serde(skip)]
+    RecordPerson(#[n(0)] RecordPerson),
+    #[n(50)]
+    #[serde(skip)]
+    ErasePerson(#[n(0)] ErasePerson),
 }
 
 impl Action {
@@ -259,6 +266,8 @@ impl Action {
             Self::ClosePeriod(a) => a.common(),
             Self::ReopenPeriod(a) => a.common(),
             Self::CloseYear(a) => a.common(),
+            Self::RecordPerson(a) => a.common(),
+            Self::ErasePerson(a) => a.common(),
         }
     }
 }

@@ -29,7 +29,7 @@ use super::stock::event::Movement;
 use super::stock::kit::{assemble, disassemble};
 use super::stock::value::{add_cost, revalue};
 use super::time::Timestamp;
-use super::{count, transfer as transfers};
+use super::{count, person, transfer as transfers};
 
 /// Why a command made no facts.
 #[derive(Debug)]
@@ -177,6 +177,8 @@ pub fn decide(ledger: &Ledger, action: &Action, step: u32, fresh: uuid::Uuid) ->
         Action::ClosePeriod(c) => close_period(ledger, c),
         Action::ReopenPeriod(c) => reopen_period(ledger, c, common.reason),
         Action::CloseYear(c) => close_year(ledger, c),
+        Action::RecordPerson(c) => person::decide::record(ledger, c),
+        Action::ErasePerson(c) => person::decide::erase(ledger, c, common.reason),
     }?;
     let note = Note { reference: common.reference.cloned(), reason: common.reason.cloned() };
     let dated = |event: &Event| match event {
@@ -271,5 +273,7 @@ pub fn subject(action: &Action) -> Option<Subject> {
         Action::VoidEntry(c) => Subject::Entry(c.id.clone()),
         Action::ExpireEntry(c) => Subject::Entry(c.id.clone()),
         Action::RevalueCurrency(c) => Subject::Entry(c.id.clone()?),
+        Action::RecordPerson(c) => Subject::Person(c.id.clone()),
+        Action::ErasePerson(c) => Subject::Person(c.id.clone()),
     })
 }

@@ -14,14 +14,15 @@ use super::catalogue::event::{
 use super::count::event::{CountCancelled, CountOpened, CountPosted, CountRecorded};
 use super::id::{
     AccountCode, AccountSetCode, CountId, CurrencyCode, DimensionCode, DimensionValue, EntryId, ExpectationId, LocationCode,
-    PartyCode, Position, PostingClass, ReasonCode, ReservationId, Sku, StreamNumber, StreamVersion, TaxCode, Text, TransferId,
-    digest16,
+    PartyCode, PersonId, Position, PostingClass, ReasonCode, ReservationId, Sku, StreamNumber, StreamVersion, TaxCode, Text,
+    TransferId, digest16,
 };
 use super::journal::command::ExchangeRate;
 use super::journal::event::{
     CurrencyRevalued, JournalEntryFreed, JournalEntryHeld, JournalEntryPosted, JournalEntryReversed, JournalEntrySettled,
 };
 use super::period::event::{CalendarDefined, PeriodClosed, PeriodReopened, YearClosed};
+use super::person::event::{PersonErased, PersonRecorded};
 use super::reservation::event::{
     ReservationClosed, ReservationCommitted, ReservationConfirmed, ReservationExtended, ReservationLines, ReservationOpened,
 };
@@ -95,12 +96,14 @@ pub enum Event {
     YearClosed(YearClosed),
     PeriodClosed(PeriodClosed),
     PeriodReopened(PeriodReopened),
+    PersonRecorded(PersonRecorded),
+    PersonErased(PersonErased),
 }
 
 /// Part of the subject a message is published under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
-    /// Definitions.
+    /// Definitions, and who is known.
     Catalogue,
     /// Movements.
     Stock,
@@ -145,6 +148,7 @@ pub enum Subject {
     TaxCode(TaxCode),
     /// The calendar and the closing of periods: one stream, for they follow each other.
     Periods,
+    Person(PersonId),
     /// What happened later to the goods of one event: returns, landed cost.
     Goods(Position),
 }
@@ -168,6 +172,7 @@ impl fmt::Display for Subject {
             Self::Dimension(code) => write!(f, "dimension-{code}"),
             Self::TaxCode(code) => write!(f, "tax_code-{code}"),
             Self::Periods => f.write_str("periods"),
+            Self::Person(id) => write!(f, "person-{id}"),
             Self::Goods(position) => write!(f, "goods-{position}"),
         }
     }
@@ -238,6 +243,8 @@ impl Event {
             Self::YearClosed(_) => "year_closed",
             Self::PeriodClosed(_) => "period_closed",
             Self::PeriodReopened(_) => "period_reopened",
+            Self::PersonRecorded(_) => "person_recorded",
+            Self::PersonErased(_) => "person_erased",
         }
     }
 
@@ -256,7 +263,9 @@ impl Event {
             | Self::StockPolicyDefined(_)
             | Self::AccountSetDefined(_)
             | Self::DimensionDefined(_)
-            | Self::TaxCodeDefined(_) => Category::Catalogue,
+            | Self::TaxCodeDefined(_)
+            | Self::PersonRecorded(_)
+            | Self::PersonErased(_) => Category::Catalogue,
             Self::StockReceived(_)
             | Self::StockIssued(_)
             | Self::StockReturned(_)
@@ -347,6 +356,8 @@ impl Event {
             Self::CountRecorded(e) => Subject::Count(e.id.clone()),
             Self::CountPosted(e) => Subject::Count(e.id.clone()),
             Self::CountCancelled(e) => Subject::Count(e.id.clone()),
+            Self::PersonRecorded(e) => Subject::Person(e.id.clone()),
+            Self::PersonErased(e) => Subject::Person(e.id.clone()),
         }
     }
 
@@ -404,7 +415,9 @@ impl Event {
             | Self::CalendarDefined(_)
             | Self::YearClosed(_)
             | Self::PeriodClosed(_)
-            | Self::PeriodReopened(_) => (None, None, &[]),
+            | Self::PeriodReopened(_)
+            | Self::PersonRecorded(_)
+            | Self::PersonErased(_) => (None, None, &[]),
         };
         one.into_iter().chain(two).chain(many)
     }

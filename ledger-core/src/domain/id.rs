@@ -255,6 +255,10 @@ code!(
     PartyCode, parse_code, CODE_BYTES_MAX
 );
 code!(
+    /// Names a person without telling who it is.
+    PersonId, parse_code, CODE_BYTES_MAX
+);
+code!(
     /// A kind of tax at a rate, such as `VAT25`.
     TaxCode, parse_code, CODE_BYTES_MAX
 );

@@ -14,6 +14,8 @@ pub const CODE_BYTES_MAX: usize = 64;
 pub const TEXT_BYTES_MAX: usize = 256;
 /// Pairs of a command's metadata.
 pub const METADATA_PAIRS_MAX: usize = 16;
+/// Pairs of what is recorded of one person: 64 of 512 bytes are 32 KiB at most.
+pub const PERSON_PAIRS_MAX: usize = 64;
 /// Lines of one reservation.
 pub const RESERVATION_LINES_MAX: usize = 1_000;
 /// Postings of one journal entry.

@@ -17,6 +17,7 @@ pub mod id;
 pub mod journal;
 pub mod limit;
 pub mod period;
+pub mod person;
 pub mod posting_rule;
 pub mod rejection;
 pub mod reservation;

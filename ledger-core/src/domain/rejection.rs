@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 use super::catalogue::command::MovementKind;
 use super::id::{
     AccountCode, AccountSetCode, CountId, CurrencyCode, DimensionCode, DimensionValue, EntryId, ExpectationId, LocationCode,
-    LotCode, Position, PostingClass, ReservationId, Serial, Sku, TaxCode, Text, TransferId, UnitCode,
+    LotCode, PersonId, Position, PostingClass, ReservationId, Serial, Sku, TaxCode, Text, TransferId, UnitCode,
 };
 use super::period::Month;
 use super::time::Timestamp;
@@ -670,6 +670,16 @@ pub enum Rejection {
     YearOutOfRange,
     #[n(123)]
     CalendarFixed,
+    #[n(125)]
+    UnknownPerson {
+        #[n(0)]
+        person: PersonId,
+    },
+    #[n(126)]
+    PersonErased {
+        #[n(0)]
+        person: PersonId,
+    },
 }
 
 /// Variants and their codes: one list makes [`Rejection::code`], which is exhaustive, and [`Rejection::CODES`].
@@ -816,6 +826,8 @@ codes! {
     LaterPeriodClosed => "later_period_closed",
     YearOutOfRange => "year_out_of_range",
     CalendarFixed => "calendar_fixed",
+    UnknownPerson => "unknown_person",
+    PersonErased => "person_erased",
 }
 
 /// A refused command: the reason, and in a transaction the step that was refused.

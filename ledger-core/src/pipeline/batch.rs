@@ -201,7 +201,12 @@ fn named(action: &Action) -> Option<Subject> {
 /// Whether a stream is dropped from memory some time after it is closed.
 const fn may_be_dropped(subject: &Subject) -> bool {
     match subject {
-        Subject::Reservation(_) | Subject::Entry(_) | Subject::Expectation(_) | Subject::Transfer(_) | Subject::Count(_) => true,
+        Subject::Reservation(_)
+        | Subject::Entry(_)
+        | Subject::Expectation(_)
+        | Subject::Transfer(_)
+        | Subject::Count(_)
+        | Subject::Person(_) => true,
         Subject::Tenant
         | Subject::Item(_)
         | Subject::Location(_)

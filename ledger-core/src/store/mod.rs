@@ -1,8 +1,9 @@
 //! The event store: the only place with statements on the event tables.
 //!
 //! **Shape**: [`append`] writes a batch of decided commands in one statement; [`read`] pages through a log; [`log`] reads
-//! all of one, several parts at once; [`command_log`] finds what a command was answered; [`tenant`] and [`api_key`] keep the
-//! registry; [`job`] keeps what is done beside the requests.
+//! all of one, several parts at once; [`trail`] reads it for who did what; [`command_log`] finds what a command was
+//! answered; [`tenant`] and [`api_key`] keep the registry; [`job`] keeps what is done beside the requests; [`person`] keeps
+//! what is known of people, beside the log.
 //! **Correctness**: see [`append`]. Nothing here updates or deletes an event, and the role it runs under could not.
 
 pub mod api_key;
@@ -11,9 +12,11 @@ pub mod command_log;
 mod error;
 pub mod job;
 pub mod log;
+pub mod person;
 pub mod pool;
 pub mod read;
 pub mod tenant;
+pub mod trail;
 
 pub use error::{Error, Outcome};
 

@@ -40,7 +40,7 @@ pub(super) fn raw(row: &PgRow) -> Result<Raw, sqlx::Error> {
     })
 }
 
-fn raws(rows: &[PgRow]) -> Result<Vec<Raw>, Error> {
+pub(super) fn raws(rows: &[PgRow]) -> Result<Vec<Raw>, Error> {
     rows.iter().map(|row| raw(row).map_err(Error::from)).collect()
 }
 

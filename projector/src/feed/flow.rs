@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::message::Writer;
 use super::{broker, cursor};
 use crate::page::Ahead;
-use crate::{Error, Options};
+use crate::{Error, Leases, Options};
 
 /// Messages of one tenant before its place goes to whoever waits.
 const EVENTS_IN_A_ROW_MAX: i64 = 50_000;
@@ -38,6 +38,8 @@ pub(super) struct Flow {
     pub(super) context: Context,
     pub(super) code: Arc<str>,
     pub(super) tenant: TenantId,
+    /// Another projector's turn ends this one's.
+    pub(super) leases: Leases,
     /// Publish nothing new.
     pub(super) stop: CancellationToken,
     /// The connection is gone: no acknowledgement will come.
@@ -79,7 +81,8 @@ impl Flow {
         let mut ahead = Ahead::default();
         let mut writer = Writer::new(&self.code, self.tenant, self.context.client().server_info().max_payload);
         let mut last = from;
-        while !self.stop.is_cancelled() && !window.is_overtaken && last.saturating_sub(from) < EVENTS_IN_A_ROW_MAX {
+        let is_wanted = || !self.stop.is_cancelled() && self.leases.holds(self.tenant);
+        while is_wanted() && !window.is_overtaken && last.saturating_sub(from) < EVENTS_IN_A_ROW_MAX {
             let page = ahead.take(pool, self.tenant, last, limit).await?;
             let Some(end) = page.events.last().map(|stored| stored.recorded.position) else { return Ok(()) };
             if page.is_full {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{Config, LastRawMessageErrorKind, StorageType, Stream};
+use futures::TryStreamExt;
 use ledger_core::domain::id::{Position, TenantId};
 use sqlx::postgres::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -65,4 +66,19 @@ pub(super) async fn rewind(
         }
     }
     Ok(())
+}
+
+/// Messages the broker has of a tenant.
+///
+/// # Errors
+/// [`Error::Broker`].
+pub async fn messages(url: &str, tenant_code: &str) -> Result<u64, Error> {
+    let context = async_nats::jetstream::new(super::connect(url).await?);
+    let stream = context.get_stream(STREAM).await.map_err(broker)?;
+    let mut counts = stream.info_with_subjects(format!("ledger.{}.>", message::token(tenant_code))).await.map_err(broker)?;
+    let mut messages = 0_u64;
+    while let Some(subject) = counts.try_next().await.map_err(broker)? {
+        messages = messages.saturating_add(u64::try_from(subject.1).unwrap_or(0));
+    }
+    Ok(messages)
 }

@@ -3,8 +3,8 @@
 //! **Shape**: changed values → a bounded map that keeps the newest per key → one task writes them in pipelines.
 //! **Correctness**: 1. A value is applied only if what is there is older (a Lua call compares), so values may arrive in
 //! any order and from several projectors. 2. What is in the cache is what was written there, unless a write failed, values
-//! were dropped because too many waited, or a projector began or ended in between: then older values may stand where newer
-//! ones should, so all keys are removed before anything is written again. Removing is always right: a miss is answered by
+//! were dropped because too many waited, or a projector began, ended or gave its tenants to another in between: then older
+//! values may stand where newer ones should, so all keys are removed before anything is written again. Removing is always right: a miss is answered by
 //! the database. 3. Whatever happens (a cache that no projector reaches, one that was restored, a projector that was paused
 //! in the middle of a write), a value ends [`TTL`] after its commit: its end is an instant of the cache's own clock, read
 //! before the values are taken, so a pause afterwards can only shorten its life.
@@ -94,6 +94,12 @@ impl Sink {
             waiting.purge = true;
         }
         drop(waiting);
+        self.news.notify_one();
+    }
+
+    /// What the cache holds may be older than the views: it is emptied before anything is written again.
+    pub(crate) async fn distrust(&self) {
+        self.waiting.lock().await.purge = true;
         self.news.notify_one();
     }
 

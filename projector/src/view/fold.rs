@@ -47,6 +47,7 @@ impl Tables {
             | Subject::Dimension(_)
             | Subject::TaxCode(_)
             | Subject::Periods
+            | Subject::Person(_)
             | Subject::Goods(_) => {}
         }
         for key in super::document::keys(event) {

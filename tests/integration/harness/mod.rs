@@ -45,6 +45,8 @@ pub(crate) struct Tenant {
 
 impl World {
     pub(crate) async fn start(parts: Parts) -> Self {
+        // The HTTP client asks for one even where nothing is encrypted; every test of the process may be the first.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         let mut options = Options::ephemeral(Some(LEDGERD.into()));
         if parts == Parts::Database {
             options.redis = Source::Absent;

@@ -17,7 +17,7 @@ pub struct CalendarDefined {
 }
 
 /// 32 bytes of SHA-256; JSON shows them in hexadecimal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Digest(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
 

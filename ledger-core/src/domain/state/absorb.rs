@@ -1,6 +1,6 @@
 //! Taking back into memory what was dropped from it: closed streams, and the goods of earlier events.
 
-use super::row::{Count, Expectation, Goods, Reservation, ReservationStatus, Stream, Transfer};
+use super::row::{Count, Expectation, Goods, Person, Reservation, ReservationStatus, Stream, Transfer};
 use super::{Closed, Ledger, Misfit};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::id::{Position, ReservationId};
@@ -102,6 +102,8 @@ impl Ledger {
             Event::CountRecorded(e) => self.amend_count(&e.id, stream),
             Event::CountPosted(e) => self.amend_count(&e.id, stream),
             Event::CountCancelled(e) => self.amend_count(&e.id, stream),
+            Event::PersonRecorded(e) => self.absorb_person(&e.id, Person { stream, commitment: Some(e.commitment) }),
+            Event::PersonErased(e) => self.absorb_person(&e.id, Person { stream, commitment: None }),
             _catalogue_and_stock => return Err("it belongs to a stream that is always in memory"),
         }
         Ok(())
@@ -117,6 +119,12 @@ impl Ledger {
     fn amend_transfer(&mut self, id: &crate::domain::id::TransferId, stream: Stream) {
         if let Some(t) = self.transfers.get_mut(id) {
             t.stream = stream;
+        }
+    }
+
+    fn absorb_person(&mut self, id: &crate::domain::id::PersonId, person: Person) {
+        if self.people.insert(id.clone(), person).is_none() {
+            self.note_closed(Closed::Person(id.clone()));
         }
     }
 

@@ -3,12 +3,12 @@
 use smallvec::SmallVec;
 
 use super::account::Account;
-use super::row::{EntryStatus, Item, Location, Reservation, ReservationStatus, Rule, Stream};
+use super::row::{EntryStatus, Item, Location, Person, Reservation, ReservationStatus, Rule, Stream};
 use super::undo::Undo;
-use super::{Ledger, Misfit};
+use super::{Closed, Ledger, Misfit};
 use crate::domain::catalogue::event::{AccountDefinition, ItemDefinition, LocationDefinition, PostingRuleDefinition};
 use crate::domain::event::{Event, Posting, Recorded};
-use crate::domain::id::{ReservationId, Sku};
+use crate::domain::id::{PersonId, ReservationId, Sku};
 use crate::domain::time::Timestamp;
 
 impl Ledger {
@@ -165,6 +165,8 @@ impl Ledger {
             Event::CountRecorded(e) => self.record_count(e, stream)?,
             Event::CountPosted(e) => self.close_count(&e.id, stream)?,
             Event::CountCancelled(e) => self.close_count(&e.id, stream)?,
+            Event::PersonRecorded(e) => self.put_person(&e.id, Person { stream, commitment: Some(e.commitment) }),
+            Event::PersonErased(e) => self.put_person(&e.id, Person { stream, commitment: None }),
         }
         Self::check_currencies(event)?;
         let by_hand: &[Posting] = match event {
@@ -251,6 +253,12 @@ impl Ledger {
             account.holds_inventory = true;
         }
         Ok(())
+    }
+
+    fn put_person(&mut self, id: &PersonId, person: Person) {
+        let old = self.people.insert(id.clone(), person).map(Box::new);
+        self.undo.push(Undo::Person { id: id.clone(), old });
+        self.note_closed(Closed::Person(id.clone()));
     }
 
     fn set_item_stream(&mut self, sku: &Sku, stream: Stream) -> Result<(), &'static str> {

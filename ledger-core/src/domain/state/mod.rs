@@ -27,8 +27,8 @@ use rustc_hash::FxHashMap;
 pub use account::{Account, Book, Sides};
 pub use money::{Money, Periods};
 pub use row::{
-    Count, CountKey, Entry, EntryStatus, Expectation, Goods, Item, Line, Location, Lot, NO_ITEM, Reservation, ReservationStatus,
-    Rule, SerialAt, Stream, Tracked, Transfer, TransferLine,
+    Count, CountKey, Entry, EntryStatus, Expectation, Goods, Item, Line, Location, Lot, NO_ITEM, Person, Reservation,
+    ReservationStatus, Rule, SerialAt, Stream, Tracked, Transfer, TransferLine,
 };
 pub use undo::Mark;
 
@@ -37,8 +37,8 @@ use super::catalogue::command::{CostPool, LocationKind, MovementKind};
 use super::catalogue::event::TenantOpened;
 use super::event::Subject;
 use super::id::{
-    AccountCode, CountId, CurrencyCode, EntryId, ExpectationId, LocationCode, Position, PostingClass, ReservationId, Sku, Text,
-    TransferId,
+    AccountCode, CountId, CurrencyCode, EntryId, ExpectationId, LocationCode, PersonId, Position, PostingClass, ReservationId,
+    Sku, Text, TransferId,
 };
 use super::limit::{CLOSED_STREAMS_KEPT_MAX, LOCATION_DEPTH_MAX};
 use super::stock::bin::Bin;
@@ -93,6 +93,7 @@ pub struct Ledger {
     transfers: FxHashMap<TransferId, Transfer>,
     counts: FxHashMap<CountId, Count>,
     open_counts: Vec<CountId>,
+    people: FxHashMap<PersonId, Person>,
     /// Earlier events that a command named, with what happened to their goods since.
     goods: FxHashMap<Position, Goods>,
     /// What is closed, in the order it closed; the oldest goes first.
@@ -108,6 +109,8 @@ enum Closed {
     Expectation(ExpectationId),
     Transfer(TransferId),
     Count(CountId),
+    /// Any, erased or not: nothing but the next command about it asks for a person.
+    Person(PersonId),
     Goods(Position),
 }
 
@@ -288,6 +291,12 @@ impl Ledger {
         self.counts.get(id)
     }
 
+    /// A person in memory, up to a limit.
+    #[must_use]
+    pub fn person(&self, id: &str) -> Option<&Person> {
+        self.people.get(id)
+    }
+
     /// An earlier event's goods, when the pipeline has read them ([`Ledger::absorb_goods`]).
     #[must_use]
     pub fn goods(&self, position: Position) -> Option<&Goods> {
@@ -341,6 +350,7 @@ impl Ledger {
             Subject::Dimension(code) => self.money.dimensions.get(code).map(|(_, stream)| *stream).unwrap_or_default(),
             Subject::TaxCode(code) => self.money.taxes.get(code).map(|(_, stream)| *stream).unwrap_or_default(),
             Subject::Periods => self.money.periods.stream,
+            Subject::Person(id) => self.people.get(id).map(|p| p.stream).unwrap_or_default(),
             Subject::Goods(position) => self.goods.get(position).map(|g| g.stream).unwrap_or_default(),
         }
     }
@@ -370,6 +380,9 @@ impl Ledger {
                 }
                 Some(Closed::Count(id)) if self.counts.get(&id).is_some_and(|c| !c.is_open) => {
                     self.counts.remove(&id);
+                }
+                Some(Closed::Person(id)) => {
+                    self.people.remove(&id);
                 }
                 Some(Closed::Goods(position)) => {
                     self.goods.remove(&position);
@@ -419,7 +432,7 @@ impl Ledger {
                 (self.position, self.recorded_at, &self.tenant, items, &self.locations, accounts),
                 (sorted(&self.rules), sorted(&self.reservations), sorted(&self.entries), &self.expiries),
                 (sorted(&self.owners), sorted(&self.waiting), sorted(&self.expectations), sorted(&self.transfers)),
-                (sorted(&self.counts), &self.open_counts),
+                (sorted(&self.counts), &self.open_counts, sorted(&self.people)),
                 (sorted(&self.money.sets), sorted(&self.money.dimensions), sorted(&self.money.taxes)),
                 (sorted(&self.money.series), &self.money.periods, &self.money.expiries)
             )

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::domain::catalogue::event::{ItemDefinition, LocationDefinition};
 use crate::domain::event::Posting;
 use crate::domain::id::{AccountCode, LotCode, Serial, StreamNumber, StreamVersion, Text};
+use crate::domain::period::event::Digest;
 use crate::domain::stock::bin::Bin;
 use crate::domain::stock::event::Movement;
 use crate::domain::stock::status::StockStatus;
@@ -367,6 +368,15 @@ impl TransferLine {
 
 /// What was counted: item, location, lot, status.
 pub type CountKey = (u32, u32, u32, StockStatus);
+
+/// Somebody whose data lies beside the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Its stream.
+    pub stream: Stream,
+    /// To the newest data; `None` once they are erased.
+    pub commitment: Option<Digest>,
+}
 
 /// A stock count.
 #[derive(Clone, Debug, PartialEq)]

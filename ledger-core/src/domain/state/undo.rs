@@ -5,15 +5,17 @@ use std::collections::VecDeque;
 
 use super::account::{Account, Pending};
 use super::money::Periods;
-use super::row::{Count, Entry, Expectation, Goods, Item, Location, Reservation, Rule, SerialAt, Stream, Tracked, Transfer};
+use super::row::{
+    Count, Entry, Expectation, Goods, Item, Location, Person, Reservation, Rule, SerialAt, Stream, Tracked, Transfer,
+};
 use super::{Closed, Ledger};
 use crate::domain::account::event::{AccountSetDefined, DimensionDefined, TaxCodeDefined};
 use crate::domain::catalogue::command::MovementKind;
 use crate::domain::catalogue::event::ItemDefinition;
 use crate::domain::event::Posting;
 use crate::domain::id::{
-    AccountSetCode, CountId, DimensionCode, EntryId, ExpectationId, Position, PostingClass, ReservationId, Serial, SeriesCode,
-    TaxCode as TaxCodeId, Text, TransferId,
+    AccountSetCode, CountId, DimensionCode, EntryId, ExpectationId, PersonId, Position, PostingClass, ReservationId, Serial,
+    SeriesCode, TaxCode as TaxCodeId, Text, TransferId,
 };
 use crate::domain::period::Month;
 use crate::domain::stock::bin::{Bin, Cell, Policy};
@@ -92,6 +94,7 @@ pub(super) enum Undo {
     Count { id: CountId, old: Option<Box<Count>> },
     CountMoved { id: CountId },
     OpenCounts(Vec<CountId>),
+    Person { id: PersonId, old: Option<Box<Person>> },
     Goods { position: Position, old: Box<Goods> },
 }
 
@@ -212,6 +215,7 @@ impl Ledger {
                 }
             }
             Undo::OpenCounts(old) => self.open_counts = old,
+            Undo::Person { id, old } => put_back(&mut self.people, id, old),
             Undo::Goods { position, old } => {
                 self.goods.insert(position, *old);
             }

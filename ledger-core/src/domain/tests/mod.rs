@@ -21,6 +21,7 @@ mod count;
 mod fuzz;
 mod kit;
 mod money;
+mod person;
 mod place;
 mod refusals;
 mod reservation;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::journal::command::ExpireEntry;
 use crate::domain::limit::TRANSACTION_STEPS_MAX;
+use crate::domain::person::command::{ErasePerson, RecordPerson};
 use crate::domain::reservation::command::ExpireReservation;
 
 /// Codes that no command can produce in the domain.
@@ -337,6 +338,14 @@ fn otherwise() -> Vec<&'static str> {
         codes,
         ["tenant_already_open", "reservation_not_expired", "entry_not_expired", "transaction_empty", "transaction_too_long"]
     );
+    let erase =
+        || vec![Action::ErasePerson(ErasePerson { id: "p".parse().unwrap(), reason: "R".parse().ok(), ..Default::default() })];
+    let record = || vec![Action::RecordPerson(RecordPerson { id: "p".parse().unwrap(), ..Default::default() })];
+    codes.push(book.run(erase()).unwrap_err().code());
+    book.run(record()).unwrap();
+    book.run(erase()).unwrap();
+    codes.push(book.run(record()).unwrap_err().code());
+    assert_eq!(codes[codes.len() - 2..], ["unknown_person", "person_erased"]);
     // More movements than a running count remembers.
     book.ok(json!({"type": "open_count", "id": "C", "location": "B"}));
     book.at(1);
