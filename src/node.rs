@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use ledger_core::domain::command::{Action, Command, Context};
 use ledger_core::domain::id::{CommandId, TenantId, Text};
 use ledger_core::domain::journal::command::ExpireEntry;
@@ -33,18 +33,36 @@ const DUE_QUEUE_MAX: usize = 64;
 pub(crate) struct Parts {
     pub(crate) pool: PgPool,
     pub(crate) pipeline: pipeline::Handle,
+    /// Where webhooks may lead, and when they are tried again.
+    pub(crate) webhooks: projector::webhook::Options,
     pipeline_tasks: Vec<JoinHandle<()>>,
 }
 
 /// Connects to the database and starts the pipeline.
 pub(crate) async fn connect(urls: &Urls) -> Result<Parts> {
+    let webhooks = webhooks()?;
     let url = urls.database()?.to_owned();
     let options = pool::Options { url: url.clone(), connections_max: POOL_CONNECTIONS_MAX, application_name: "ledgerd" };
     let pool = pool::connect(&options).await.context("connecting to Postgres")?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let (pipeline, pipeline_tasks) =
         pipeline::start(pipeline::Options::for_cores(url, cores), pool.clone()).await.context("starting the pipeline")?;
-    Ok(Parts { pool, pipeline, pipeline_tasks })
+    Ok(Parts { pool, pipeline, webhooks, pipeline_tasks })
+}
+
+/// `LEDGERD_WEBHOOK_ALLOW`: hosts and networks, with commas between, that webhooks may lead to though they are not public, and
+/// without TLS. `LEDGERD_WEBHOOK_PAUSE`: seconds after the first failed attempt; it doubles from there.
+fn webhooks() -> Result<projector::webhook::Options> {
+    let mut options = projector::webhook::Options::standard();
+    if let Ok(allow) = std::env::var("LEDGERD_WEBHOOK_ALLOW") {
+        options.allow = allow.parse().context("LEDGERD_WEBHOOK_ALLOW")?;
+    }
+    if let Ok(seconds) = std::env::var("LEDGERD_WEBHOOK_PAUSE") {
+        let seconds: u64 = seconds.parse().context("LEDGERD_WEBHOOK_PAUSE")?;
+        ensure!((1..=3_600).contains(&seconds), "LEDGERD_WEBHOOK_PAUSE must be from 1 to 3600 seconds");
+        options.pause = Duration::from_secs(seconds);
+    }
+    Ok(options)
 }
 
 impl Parts {
@@ -69,7 +87,8 @@ pub(crate) async fn api(
     let metrics = ledger_api::install_metrics()?;
     let Feed { broker, state } = feed;
     let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state };
-    Ok(ledger_api::Service::new(ledger_api::Options::standard(), resources))
+    let options = ledger_api::Options { webhook_allow: webhooks()?.allow, ..ledger_api::Options::standard() };
+    Ok(ledger_api::Service::new(options, resources))
 }
 
 /// What health answers tell of the feed; nothing where it is not published from here.
@@ -136,17 +155,21 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
         due: Some(due),
         ..projector::Options::standard(parts.pool.clone())
     });
+    let nudged = Arc::new(Notify::new());
     let worker =
-        projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::new(Notify::new()) };
+        projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::clone(&nudged) };
+    let pool = parts.pool.clone();
     let pipeline = parts.pipeline.clone();
     let task = tokio::spawn(async move {
         let working = tokio::spawn(projector::job::run(worker, stop.clone()));
+        let telling = tokio::spawn(projector::webhook::fan_out(pool, nudged, stop.clone()));
         let sweep = tokio::spawn(async move {
             while let Some((tenant, due)) = lapsed.recv().await {
                 expire(&pipeline, tenant, due).await;
             }
         });
         service.run(stop).await?;
+        telling.await?;
         working.await?;
         sweep.await?;
         Ok(())

@@ -10,6 +10,7 @@ mod caller;
 pub(crate) mod catalogue;
 pub(crate) mod count;
 pub(crate) mod element;
+pub(crate) mod job;
 pub(crate) mod journal;
 pub(crate) mod period;
 pub(crate) mod person;
@@ -19,6 +20,7 @@ pub(crate) mod stock;
 pub(crate) mod transaction;
 pub(crate) mod transfer;
 pub(crate) mod verb;
+pub(crate) mod webhook;
 
 use axum::response::Response;
 use std::sync::Arc;

@@ -4,7 +4,8 @@
 //! the views · `auth/` says whose · `problem/` says no · `edge.rs` is around every request · `service.rs` accepts
 //! connections · `openapi/` describes all of it from the same types.
 //! **Correctness**: this crate decides nothing. What a command does is the domain's; that it happens once and wholly
-//! is the pipeline's; which tenant it is for is the credential's. Nothing here writes to the database.
+//! is the pipeline's; which tenant it is for is the credential's. Nothing here writes to the log; jobs and webhooks, which
+//! are not of it, go through `ledger_core::store`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
 
@@ -13,6 +14,7 @@ mod command;
 mod edge;
 mod header;
 mod health;
+mod inside;
 mod json;
 mod limit;
 mod metrics;
@@ -26,6 +28,7 @@ mod service;
 mod state;
 
 pub use health::{FeedHealth, FeedState};
+pub use inside::{Inside, InsideAnswer};
 pub use metrics::install_metrics;
 pub use openapi::document;
 pub use options::Options;

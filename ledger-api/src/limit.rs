@@ -105,6 +105,21 @@ pub(crate) const PROJECTOR_LAG_MAX: i64 = 100_000;
 /// How often collected samples are folded into histograms.
 pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
+/// Body of an import: some 200,000 commands. Larger files come in several jobs, or through `ledgerd import`.
+pub(crate) const IMPORT_BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Places among the batches that an import takes while it arrives: four times the body of one, twice in memory.
+pub(crate) const IMPORT_PLACES: u32 = 8;
+/// Query parameters of a report made by a job: more than any report has.
+pub(crate) const JOB_PARAMETERS_MAX: usize = 32;
+/// Bytes of a webhook's URL: what browsers and proxies take.
+pub(crate) const WEBHOOK_URL_BYTES_MAX: usize = 2_048;
+/// Types, categories or streams that one webhook names: all types fit.
+pub(crate) const WEBHOOK_FILTERS_MAX: usize = 100;
+/// Characters of a beginning of streams' names: longer than the longest name.
+pub(crate) const WEBHOOK_STREAM_CHARS_MAX: usize = 256;
+/// Bytes of an answer that is asked for in process: a report of as many rows as it may have.
+pub(crate) const INSIDE_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 const _: () = assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
 const _: () = assert!(KEY_REFRESH_AGE.as_secs() < KEY_CACHE_TIME.as_secs());
 /// Expected receipts that a promise looks at: what lies beyond the first thousand is no promise.

@@ -18,12 +18,12 @@ const REQUESTS: &str = "ledger_http_requests_total";
 const DURATION: &str = "ledger_http_request_duration_seconds";
 const CONNECTIONS: &str = "ledger_http_connections";
 /// Statuses this service answers with; anything else is counted as 0.
-const STATUSES: [u16; 22] =
-    [200, 201, 304, 400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 428, 429, 431, 500, 501, 502, 503, 504];
+const STATUSES: [u16; 24] =
+    [200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 428, 429, 431, 500, 501, 502, 503, 504];
 /// The route of requests that match none.
 const UNMATCHED: &str = "unmatched";
 /// Methods that are routed.
-const METHODS: [&str; 3] = ["GET", "POST", "PUT"];
+const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 
 /// Installs the process's recorder of metrics, once, and returns what renders them. Call before anything is counted; a
 /// second service of the same process gets the same one.

@@ -25,11 +25,12 @@ use crate::query::reservation::ReservationBody;
 use crate::query::{definition, period, report};
 use crate::state::Api;
 pub(crate) use answers::{
-    BatchAnswers, CommandAnswers, EventsAnswer, LinkedAnswer, PageAnswer, PagedReportAnswer, ProbeProblems, PublicProblems,
-    ReadAnswer, ReportAnswer, StreamAnswer,
+    AcceptedAnswer, BatchAnswers, CommandAnswers, DownloadAnswer, EventsAnswer, GoneAnswer, LinkedAnswer, PageAnswer,
+    PagedReportAnswer, PlainAnswer, PlainPageAnswer, ProbeProblems, PublicProblems, PutAnswer, ReadAnswer, ReportAnswer,
+    StreamAnswer,
 };
 pub(crate) use bodies::{BatchBody, TransactionBody};
-pub(crate) use headers::{BatchHeaders, CommandHeaders, ReadHeaders};
+pub(crate) use headers::{BatchHeaders, CommandHeaders, KeyHeaders, ReadHeaders};
 pub(crate) use results::{
     AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult, DimensionResult,
     EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult, PeriodResult, PersonResult, PolicyResult,
@@ -65,7 +66,7 @@ const CODE_PATTERN: &str = r"^[^\s\x00-\x1f\x7f]+( [^\s\x00-\x1f\x7f]+)*$";
 /// A currency's code.
 const CURRENCY_PATTERN: &str = "^[A-Z]{3}$";
 /// Operations whose body may be left out.
-const BODY_OPTIONAL: [&str; 13] = [
+const BODY_OPTIONAL: [&str; 14] = [
     "/v1/stock/expectations/{id}/cancel",
     "/v1/stock/transfers/{id}/receive",
     "/v1/stock/transfers/{id}/cancel",
@@ -79,6 +80,7 @@ const BODY_OPTIONAL: [&str; 13] = [
     "/v1/journal/entries/{id}/reverse",
     "/v1/periods/{id}/close",
     "/v1/years/{year}/close",
+    "/v1/webhooks/{id}/replay",
 ];
 
 /// The scheme's name in the document.
@@ -97,6 +99,8 @@ const SCHEME: &str = "api_key";
         (name = "People", description = "Who is who, beside the log and erasable"),
         (name = "Many at once", description = "Transactions and batches"),
         (name = "Reports", description = "For programs, spreadsheets and printers"),
+        (name = "Webhooks", description = "Endpoints that are told of events"),
+        (name = "Jobs", description = "Work done beside the requests: exports, reports, imports"),
         (name = "Log", description = "The events themselves"),
         (name = "Audit", description = "Proofs, and who did what"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
@@ -119,6 +123,9 @@ const SCHEME: &str = "api_key";
         report::trial_balance::TrialBalance, report::trial_balance::Reconciliation, report::financial::BalanceSheet,
         report::financial::IncomeStatement, report::general_ledger::GeneralLedger, report::aged::AgedItems,
         report::vat::TaxReport, report::valuation::Valuation,
+        crate::query::job::JobBody, Page<crate::query::job::JobBody>, crate::query::webhook::WebhookBody,
+        Page<crate::query::webhook::WebhookBody>, crate::query::webhook::DeliveryBody, Page<crate::query::webhook::DeliveryBody>,
+        crate::query::webhook::SecretBody,
         crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
         crate::query::trail::TrailPage,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,

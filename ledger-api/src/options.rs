@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ledger_core::outward::Allow;
+
 /// Options of the service. There is no default: whoever starts it says what it may use.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -13,17 +15,20 @@ pub struct Options {
     pub request_deadline: Duration,
     /// After the signal to stop, requests under way get this long.
     pub shutdown_grace: Duration,
+    /// Hosts and networks that webhooks may name though they are not public.
+    pub webhook_allow: Allow,
 }
 
 impl Options {
     /// What suits one node with two to eight cores.
     #[must_use]
-    pub const fn standard() -> Self {
+    pub fn standard() -> Self {
         Self {
             connections_max: 10_000,
             reads_max: 256,
             request_deadline: Duration::from_secs(45),
             shutdown_grace: Duration::from_secs(10),
+            webhook_allow: Allow::default(),
         }
     }
 }

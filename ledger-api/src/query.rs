@@ -20,6 +20,7 @@ pub(crate) mod event;
 pub(crate) mod event_type;
 mod exact;
 pub(crate) mod feed;
+pub(crate) mod job;
 pub(crate) mod lot;
 pub(crate) mod moment;
 mod page;
@@ -33,6 +34,7 @@ pub(crate) mod statement;
 pub(crate) mod stock;
 pub(crate) mod tenant;
 pub(crate) mod trail;
+pub(crate) mod webhook;
 
 use std::time::Duration;
 

@@ -8,15 +8,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::command::{
-    batch, catalogue as define, count, journal, period, person as define_person, reservation as hold, stock as move_stock,
-    transaction, transfer,
+    batch, catalogue as define, count, job as ask, journal, period, person as define_person, reservation as hold,
+    stock as move_stock, transaction, transfer, webhook as hook,
 };
 use crate::edge::note_route;
 use crate::problem::{Fault, Problem, pages};
 use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
 use crate::query::{
-    account, account_set, card, catalogue, definition, document, entry, event, lot, period as calendar, person, promise,
-    reservation, statement, stock, trail,
+    account, account_set, card, catalogue, definition, document, entry, event, job, lot, period as calendar, person, promise,
+    reservation, statement, stock, trail, webhook,
 };
 use crate::state::Api;
 use crate::{health, metrics, openapi};
@@ -133,6 +133,24 @@ fn queries() -> OpenApiRouter<Api> {
         .layer(CompressionLayer::new())
 }
 
+/// What is done beside the requests, and who is told of events. Nothing of it is in the log.
+fn beside() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(ask::create_job, job::list_jobs))
+        .routes(routes!(job::get_job))
+        .routes(routes!(job::get_job_result))
+        .routes(routes!(ask::cancel_job))
+        .routes(routes!(ask::retry_job))
+        .routes(routes!(webhook::list_webhooks))
+        .routes(routes!(webhook::get_webhook, hook::put_webhook, hook::delete_webhook))
+        .routes(routes!(webhook::list_deliveries))
+        .routes(routes!(hook::retry_delivery))
+        .routes(routes!(hook::rotate_secret))
+        .routes(routes!(hook::replay))
+        .routes(routes!(hook::test))
+        .layer(CompressionLayer::new())
+}
+
 /// What needs no credential: nothing of a tenant's is here.
 fn operations() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
@@ -159,8 +177,12 @@ pub(crate) fn build(api: Api) -> (Router, OpenApi) {
 
 /// The routes before they have their state, and the complete document.
 pub(crate) fn describe() -> (Router<Api>, OpenApi) {
-    let (router, mut document) =
-        OpenApiRouter::with_openapi(openapi::base()).merge(commands()).merge(queries()).merge(operations()).split_for_parts();
+    let (router, mut document) = OpenApiRouter::with_openapi(openapi::base())
+        .merge(commands())
+        .merge(queries())
+        .merge(beside())
+        .merge(operations())
+        .split_for_parts();
     openapi::complete(&mut document);
     (router, document)
 }

@@ -20,6 +20,7 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::edge::Edge;
+use crate::inside::Inside;
 use crate::limit::{
     ACCEPT_PAUSE, FIRST_REQUEST_TIME, HEAD_BYTES_MAX, HEAD_READ_TIME, HEADERS_MAX, METRICS_UPKEEP, PING_ANSWER_TIME,
     PING_INTERVAL, STREAMS_PER_CONNECTION_MAX,
@@ -56,6 +57,12 @@ impl Service {
         let metrics = Arc::new(RequestMetrics::new(document.paths.paths.keys().map(String::as_str)));
         let edge = Edge::new(routes, Arc::clone(&metrics), options.clone());
         Self { api, edge, metrics, options }
+    }
+
+    /// For parts of the same process that ask as a tenant.
+    #[must_use]
+    pub fn inside(&self) -> Inside {
+        Inside::new(self.edge.clone())
     }
 
     /// Serves until `stop` is cancelled, then lets the requests under way end.

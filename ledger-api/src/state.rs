@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use ledger_core::outward::Allow;
 use ledger_core::{pipeline, store};
 use metrics_exporter_prometheus::PrometheusHandle;
 use redis::aio::ConnectionManager;
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) health: HealthCache,
     pub(crate) document: Document,
     pub(crate) batches: Semaphore,
+    pub(crate) webhook_allow: Allow,
     pub(crate) feeds: Arc<Semaphore>,
     /// Cancelled when the service is told to stop: streams end, waiters go.
     pub(crate) stopping: CancellationToken,
@@ -85,6 +87,7 @@ impl Api {
             health: HealthCache::default(),
             document: Document::default(),
             batches: Semaphore::new(BATCHES_AT_ONCE_MAX),
+            webhook_allow: options.webhook_allow.clone(),
             feeds: Arc::new(Semaphore::new(FEEDS_MAX)),
             stopping: CancellationToken::new(),
             reads,

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod domain;
+pub mod outward;
 #[cfg(feature = "postgres")]
 pub mod pipeline;
 #[cfg(feature = "postgres")]

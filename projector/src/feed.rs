@@ -13,8 +13,8 @@
 
 mod cursor;
 mod durability;
-mod flow;
-mod message;
+pub(crate) mod flow;
+pub(crate) mod message;
 mod stream;
 
 use std::collections::{BTreeSet, HashMap, HashSet};

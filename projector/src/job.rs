@@ -29,6 +29,7 @@ use uuid::Uuid;
 
 pub use output::Output;
 pub use worker::{Options, run};
+pub(crate) use worker::{doubled, jittered};
 
 use crate::Error;
 
@@ -82,7 +83,8 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// What a run answers: a small JSON value shown with the job. A large result goes through [`Task::output`].
+/// What a run answers: a small JSON value shown with the job; of one that answers nothing, nothing is kept. A large result
+/// goes through [`Task::output`].
 pub type Outcome = Result<Option<Value>, Failure>;
 
 /// Does one kind of job. Runs may be repeated: after a failure, and after the worker died in the middle of one.
@@ -98,7 +100,7 @@ pub struct Kind {
     pub name: &'static str,
     /// Jobs of it that one worker runs at once.
     pub at_once_max: usize,
-    /// A job that ended well is kept this long, with its result; zero: not at all.
+    /// A job that answered something is kept this long, with its result.
     pub kept: Duration,
 }
 

@@ -27,6 +27,7 @@ mod stop;
 mod tenant;
 mod trail;
 pub mod view;
+pub mod webhook;
 
 pub use error::Error;
 pub use housekeeping::{SWEEP, Sweep};

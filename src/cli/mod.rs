@@ -6,8 +6,8 @@ mod bench;
 pub(crate) mod connect;
 mod doctor;
 mod down;
-mod export;
-mod import;
+pub(crate) mod export;
+pub(crate) mod import;
 mod job;
 mod key;
 mod migrate;
@@ -20,6 +20,7 @@ mod serve;
 mod tenant;
 mod up;
 mod verify;
+mod webhook;
 
 pub(crate) use connect::Urls;
 pub(crate) use tenant::create as create_tenant;
@@ -86,6 +87,9 @@ enum Verb {
     /// Replay a tenant's log from nothing and compare everything with it.
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Args),
+    /// List webhooks, and try their deliveries again.
+    #[command(after_help = "Example:\n  ledgerd webhook list --tenant acme")]
+    Webhook(webhook::Args),
     /// Publish a tenant's events to NATS again, such as after the broker lost its data.
     #[command(after_help = "Example:\n  ledgerd republish --tenant acme --follow")]
     Republish(republish::Args),
@@ -112,6 +116,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Export(args) => export::run(args).await,
         Verb::Job(args) => job::run(args, json).await,
         Verb::Replay(args) => replay::run(args, json).await,
+        Verb::Webhook(args) => webhook::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
         Verb::Republish(args) => republish::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,

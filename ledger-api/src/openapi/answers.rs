@@ -320,6 +320,88 @@ impl IntoResponses for BatchAnswers {
     }
 }
 
+fn json<T: ToSchema>(description: &str) -> ResponseBuilder {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(T::name()))).build();
+    ResponseBuilder::new().description(description).content(JSON, content)
+}
+
+/// Responses of what shows or changes something that is not of the log.
+pub(crate) struct PlainAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for PlainAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 404, 409, 500, 503]);
+        responses.insert("200".into(), RefOr::T(json::<T>("As it stands").build()));
+        responses
+    }
+}
+
+/// Responses of what makes or changes such a thing.
+pub(crate) struct PutAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for PutAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 408, 413, 415, 422, 500, 503]);
+        responses.insert("200".into(), RefOr::T(json::<T>("Changed").build()));
+        responses.insert("201".into(), RefOr::T(json::<T>("Made").build()));
+        responses
+    }
+}
+
+/// Responses of a list of such things.
+pub(crate) struct PlainPageAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for PlainPageAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 404, 500, 503]);
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(format!("Page_{}", T::name())))).build();
+        let page = ResponseBuilder::new().description("A page").content(JSON, content).header("Link", next_link());
+        responses.insert("200".into(), RefOr::T(page.build()));
+        responses
+    }
+}
+
+/// Responses of what will be done later.
+pub(crate) struct AcceptedAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for AcceptedAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503]);
+        let accepted = json::<T>("It will be done")
+            .header("Location", header(text(), "Where it can be looked at"))
+            .header("Idempotent-Replayed", header(text(), "`true` when it was asked for before"));
+        responses.insert("202".into(), RefOr::T(accepted.build()));
+        responses
+    }
+}
+
+/// Responses of what leaves nothing to show.
+pub(crate) struct GoneAnswer;
+
+impl IntoResponses for GoneAnswer {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 404, 500, 503]);
+        responses.insert("204".into(), RefOr::T(ResponseBuilder::new().description("Done").build()));
+        responses
+    }
+}
+
+/// Responses of a file.
+pub(crate) struct DownloadAnswer;
+
+impl IntoResponses for DownloadAnswer {
+    fn responses() -> Responses {
+        let mut responses = problems(&[400, 401, 403, 404, 409, 500, 503]);
+        let dress = || ContentBuilder::new().schema(Some(text())).build();
+        let any = ContentBuilder::new().schema(Some(ObjectBuilder::new())).build();
+        let file = ["application/x-ndjson", "text/csv", "text/html"]
+            .into_iter()
+            .fold(ResponseBuilder::new().description("The file"), |file, media_type| file.content(media_type, dress()));
+        responses.insert("200".into(), RefOr::T(file.content(JSON, any).build()));
+        responses
+    }
+}
+
 /// Problems of operations that need no credential.
 pub(crate) struct PublicProblems;
 

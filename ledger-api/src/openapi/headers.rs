@@ -8,7 +8,7 @@ pub(crate) struct CommandHeaders;
 
 impl IntoParams for CommandHeaders {
     fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        [KeyHeaders::into_params(&place), BatchHeaders::into_params(&place)].concat()
+        [CommandKeyHeaders::into_params(&place), BatchHeaders::into_params(&place)].concat()
     }
 }
 
@@ -25,7 +25,7 @@ impl IntoParams for BatchHeaders {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "parameters of the document; parsed in `header`")]
-struct KeyHeaders {
+struct CommandKeyHeaders {
     /// The caller's name for this command: 1 to 255 printable ASCII characters, bare or as a quoted string. Every command
     /// needs one, except a dry run, which leaves it unused.
     #[param(
@@ -43,6 +43,19 @@ struct KeyHeaders {
     /// `*`: the stream must not exist yet. The same as `expected_version: 0` in the body.
     #[param(rename = "If-None-Match", nullable = false, pattern = "^\\*$")]
     if_none_match: Option<String>,
+}
+
+/// The header of what is asked for once, and is no command.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "parameters of the document; parsed in `header`")]
+pub(crate) struct KeyHeaders {
+    /// The caller's name for what is asked for: 1 to 255 printable ASCII characters. The same again is the same.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 257, pattern = "^[ -~]+$", example = "export-2026-11")]
+    idempotency_key: String,
+    /// Echoed when it has at most 128 bytes.
+    #[param(rename = "X-Request-Id", nullable = false)]
+    request_id: Option<String>,
 }
 
 /// How to ask first.

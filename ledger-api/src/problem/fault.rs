@@ -63,6 +63,8 @@ faults! {
     RequestTimeout => 408 "request_timeout" "Request timeout", "the body did not arrive in time";
     /// The same command is being worked on.
     CommandInProgress => 409 "command_in_progress" "Command in progress" retry 1, "a command with this idempotency key is being worked on";
+    /// The job does not stand so that this could be done.
+    JobState => 409 "job_state" "Job state", "the job does not stand so that this could be done";
     /// Over the body limit.
     BodyTooLarge => 413 "body_too_large" "Body too large", "the body is larger than this path takes";
     /// Over the batch limit.
@@ -71,6 +73,12 @@ faults! {
     UnsupportedMediaType => 415 "unsupported_media_type" "Unsupported media type", "the body must be application/json";
     /// More rows than a report shows.
     ResultTooLarge => 422 "result_too_large" "Result too large", "the answer would have more rows than one answer may have";
+    /// The tenant has as many webhooks as it may have.
+    TooManyWebhooks => 422 "too_many_webhooks" "Too many webhooks", "a tenant may have at most 50 webhooks";
+    /// A webhook's URL leads where nothing is to be sent.
+    WebhookUrlRefused => 422 "webhook_url_refused" "Webhook URL refused", "messages go to https URLs at public addresses only";
+    /// As many jobs wait as may wait.
+    TooManyJobs => 429 "too_many_jobs" "Too many jobs" retry 60, "as many jobs of this tenant wait as may wait at once";
     /// A bug.
     Internal => 500 "internal" "Internal error", "something went wrong here; it has been logged";
     /// The queue is full.

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::Response;
+use ledger_core::domain::id::TenantId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -54,7 +55,15 @@ impl<'a> Place<'a> {
     /// # Errors
     /// `parameter_invalid` for a limit out of range.
     pub(crate) fn new(reading: &Reading, uri: &'a Uri, scope: &str, limit: Option<u32>) -> Result<Self, Problem> {
-        let scope = format!("{}:{}:{scope}", reading.tenant, uri.path());
+        Self::of(reading.tenant, uri, scope, limit)
+    }
+
+    /// As [`Place::new`], for lists that are not of the log.
+    ///
+    /// # Errors
+    /// `parameter_invalid` for a limit out of range.
+    pub(crate) fn of(tenant: TenantId, uri: &'a Uri, scope: &str, limit: Option<u32>) -> Result<Self, Problem> {
+        let scope = format!("{tenant}:{}:{scope}", uri.path());
         Ok(Self { scope, rows: path::rows(limit)?, uri })
     }
 
@@ -106,6 +115,18 @@ impl<'a> Place<'a> {
     ) -> Result<Response, Problem> {
         let next_cursor = self.cut(&mut data, key);
         self.show_page(reading, as_of, data, next_cursor)
+    }
+
+    /// Renders a page of a list that is not of the log, and shows no position.
+    ///
+    /// # Errors
+    /// None for rows that can be written.
+    pub(crate) fn plain<T: Serialize, K: Serialize>(&self, mut data: Vec<T>, key: impl Fn(&T) -> K) -> Result<Response, Problem> {
+        let next_cursor = self.cut(&mut data, key);
+        let link = next_cursor.as_deref().and_then(|cursor| self.link(cursor));
+        let mut response = super::job::show(&Page { data, next_cursor })?;
+        response.headers_mut().extend(link.map(|link| (header::LINK, link)));
+        Ok(response)
     }
 
     /// Renders a page whose successor begins at a cursor.

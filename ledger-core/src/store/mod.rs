@@ -17,6 +17,7 @@ pub mod pool;
 pub mod read;
 pub mod tenant;
 pub mod trail;
+pub mod webhook;
 
 pub use error::{Error, Outcome};
 

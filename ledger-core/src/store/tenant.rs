@@ -65,6 +65,18 @@ pub async fn find_by_code(executor: impl PgExecutor<'_>, code: &str) -> Result<O
     row.as_ref().map(tenant_from).transpose()
 }
 
+/// The tenant with this number.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn find(executor: impl PgExecutor<'_>, tenant: TenantId) -> Result<Option<Tenant>, Error> {
+    let row = sqlx::query("SELECT tenant_id, code, suspended FROM tenant WHERE tenant_id = $1")
+        .bind(tenant.0)
+        .fetch_optional(executor)
+        .await?;
+    row.as_ref().map(tenant_from).transpose()
+}
+
 /// Every tenant, by number.
 ///
 /// # Errors

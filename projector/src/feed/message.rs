@@ -74,13 +74,23 @@ impl<'a> Writer<'a> {
         self.traceparent.clone_from(&command.meta.context.traceparent);
     }
 
-    /// # Errors
-    /// None for an event that was decoded.
-    pub(crate) fn write(&mut self, stored: &Stored) -> Result<Message, serde_json::Error> {
+    /// Passes over an event that is not to be written.
+    pub(crate) fn skip(&mut self, stored: &Stored) {
+        self.enter(stored);
+        self.left = self.left.saturating_sub(1);
+    }
+
+    fn enter(&mut self, stored: &Stored) {
         if let Some(command) = &stored.command {
             self.left = command.meta.events;
             self.traceparent.clone_from(&command.meta.context.traceparent);
         }
+    }
+
+    /// # Errors
+    /// None for an event that was decoded.
+    pub(crate) fn write(&mut self, stored: &Stored) -> Result<Message, serde_json::Error> {
+        self.enter(stored);
         let traceparent = self.traceparent.as_ref().filter(|_| self.left > 0);
         let recorded = &stored.recorded;
         let (event, note) = (&recorded.fact.event, &recorded.fact.note);

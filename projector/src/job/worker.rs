@@ -216,12 +216,12 @@ async fn try_end(pool: &PgPool, running: &Running, outcome: &Outcome) -> Result<
         job::note(pool, run, &progress).await?;
     }
     let ended = match outcome {
-        Ok(result) => {
-            let result = result.as_ref().map(Value::to_string);
+        Ok(outcome) => {
+            let result = outcome.as_ref().map(Value::to_string);
             let finished = Finished {
                 result: result.as_deref(),
                 result_type: running.progress.result_type(),
-                kept_micros: micros(running.kind.kept),
+                kept_micros: if outcome.is_some() { micros(running.kind.kept).max(1) } else { 0 },
             };
             return Ok(job::finish(pool, run, &finished).await?.then_some(Status::Done));
         }

@@ -10,7 +10,7 @@ mod hledger;
 mod journal;
 mod names;
 
-use std::io::{BufWriter, Write};
+use std::io::{StdoutLock, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -85,11 +85,11 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let pool = args.urls.clone().resolve()?.pool().await?;
     let tenant = connect::tenant(&pool, &args.tenant).await?;
     let done = match args.what {
-        What::Events { after } => events(&pool, tenant, after).await,
-        What::Stock => stock(&fold(&pool, tenant).await?),
-        What::Valuation => valuation(&fold(&pool, tenant).await?),
-        What::Cards => cards(&pool, tenant).await,
-        What::Balances => balances(&fold(&pool, tenant).await?),
+        What::Events { after } => events(&pool, tenant, after, &mut Printed::default()).await,
+        What::Stock => print(stock, &fold(&pool, tenant).await?),
+        What::Valuation => print(valuation, &fold(&pool, tenant).await?),
+        What::Cards => cards(&pool, tenant, &mut Printed::default()).await,
+        What::Balances => print(balances, &fold(&pool, tenant).await?),
         What::Audit { plain, signing_keys } => audit::audit(&pool, (tenant, &args.tenant), signing_keys.as_deref(), plain).await,
         What::Beancount => journal::export::<Beancount>(&pool, tenant).await,
         What::Hledger => journal::export::<Hledger>(&pool, tenant).await,
@@ -105,19 +105,41 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe))
 }
 
-async fn events(pool: &PgPool, tenant: TenantId, after: i64) -> Result<()> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut last = after;
+/// Where pages go while they are made.
+pub(crate) trait Pages {
+    /// What was made of the log up to a position; the buffer is empty afterwards.
+    async fn page(&mut self, made: &mut Vec<u8>, position: i64) -> Result<()>;
+}
+
+/// Standard output.
+#[derive(Default)]
+struct Printed;
+
+impl Pages for Printed {
+    async fn page(&mut self, made: &mut Vec<u8>, _: i64) -> Result<()> {
+        std::io::stdout().lock().write_all(made)?;
+        made.clear();
+        Ok(())
+    }
+}
+
+fn print(what: fn(&Ledger, &mut StdoutLock<'static>) -> Result<()>, ledger: &Ledger) -> Result<()> {
+    what(ledger, &mut std::io::stdout().lock())
+}
+
+/// Every event as NDJSON.
+pub(crate) async fn events(pool: &PgPool, tenant: TenantId, after: i64, out: &mut impl Pages) -> Result<()> {
+    let (mut last, mut made) = (after, Vec::new());
     loop {
         let page = read::page(pool, tenant, last, PAGE_EVENTS).await?;
         let Some(newest) = page.last() else { break };
         last = newest.recorded.position;
         for stored in &page {
-            serde_json::to_writer(&mut out, &line(stored))?;
-            out.write_all(b"\n")?;
+            serde_json::to_writer(&mut made, &line(stored))?;
+            made.push(b'\n');
         }
+        out.page(&mut made, last).await?;
     }
-    out.flush()?;
     Ok(())
 }
 
@@ -138,7 +160,7 @@ fn line(stored: &Stored) -> serde_json::Value {
 }
 
 /// What a tenant's log says now, folded from its first event.
-pub(super) async fn fold(pool: &PgPool, tenant: TenantId) -> Result<Ledger> {
+pub(crate) async fn fold(pool: &PgPool, tenant: TenantId) -> Result<Ledger> {
     let mut ledger = Ledger::default();
     loop {
         let page = read::page(pool, tenant, ledger.position(), PAGE_EVENTS).await?;
@@ -153,8 +175,8 @@ pub(super) async fn fold(pool: &PgPool, tenant: TenantId) -> Result<Ledger> {
 }
 
 /// Quantities in every state, per item and place.
-fn stock(ledger: &Ledger) -> Result<()> {
-    let mut out = csv::Writer::from_writer(std::io::stdout().lock());
+pub(crate) fn stock(ledger: &Ledger, out: &mut impl Write) -> Result<()> {
+    let mut out = csv::Writer::from_writer(out);
     out.write_record([
         "sku",
         "location",
@@ -188,8 +210,8 @@ fn place(ledger: &Ledger, at: u32) -> String {
 }
 
 /// Cost pools with their layers: a row per layer, or one for a pool that keeps none.
-fn valuation(ledger: &Ledger) -> Result<()> {
-    let mut out = csv::Writer::from_writer(std::io::stdout().lock());
+pub(crate) fn valuation(ledger: &Ledger, out: &mut impl Write) -> Result<()> {
+    let mut out = csv::Writer::from_writer(out);
     out.write_record(["sku", "method", "pool", "layer", "lot", "quantity", "value"])?;
     let money = ledger.money();
     for item in ledger.items() {
@@ -216,8 +238,8 @@ fn valuation(ledger: &Ledger) -> Result<()> {
 }
 
 /// Every movement, in the order of the log, with what was there afterwards.
-async fn cards(pool: &PgPool, tenant: TenantId) -> Result<()> {
-    let mut out = csv::Writer::from_writer(std::io::stdout().lock());
+pub(crate) async fn cards(pool: &PgPool, tenant: TenantId, pages: &mut impl Pages) -> Result<()> {
+    let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record([
         "position",
         "line",
@@ -264,12 +286,17 @@ async fn cards(pool: &PgPool, tenant: TenantId) -> Result<()> {
                 ])?;
             }
         }
+        let mut made = out.into_inner().map_err(|error| error.into_error())?;
+        pages.page(&mut made, last).await?;
+        out = csv::Writer::from_writer(made);
     }
-    Ok(out.flush()?)
+    let mut rest = out.into_inner().map_err(|error| error.into_error())?;
+    pages.page(&mut rest, last).await
 }
 
-fn balances(ledger: &Ledger) -> Result<()> {
-    let mut out = csv::Writer::from_writer(std::io::stdout().lock());
+/// Debits, credits and balance per account.
+pub(crate) fn balances(ledger: &Ledger, out: &mut impl Write) -> Result<()> {
+    let mut out = csv::Writer::from_writer(out);
     out.write_record(["account", "name", "debits", "credits", "balance"])?;
     let money = ledger.money();
     for account in ledger.accounts() {

@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -98,8 +98,9 @@ pub(crate) struct Args {
     urls: Urls,
 }
 
+/// What became of the rows.
 #[derive(Debug, Default, serde::Serialize)]
-struct Summary {
+pub(crate) struct Summary {
     rows: usize,
     accepted: usize,
     replayed: usize,
@@ -109,6 +110,17 @@ struct Summary {
     refused: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     book: Option<BookSummary>,
+}
+
+impl Summary {
+    /// Adds what became of a part of the rows.
+    const fn add(&mut self, part: &Self) {
+        self.accepted += part.accepted;
+        self.replayed += part.replayed;
+        self.unchanged += part.unchanged;
+        self.skipped += part.skipped;
+        self.refused += part.refused;
+    }
 }
 
 /// What SIE books say of themselves.
@@ -213,9 +225,10 @@ fn bar(rows: usize) -> Result<ProgressBar> {
     Ok(ProgressBar::new(u64::try_from(rows)?).with_style(style))
 }
 
+/// Where refused and skipped rows go.
 struct Report {
     path: PathBuf,
-    file: Option<File>,
+    file: Option<Box<dyn Write + Send>>,
 }
 
 impl Report {
@@ -223,7 +236,10 @@ impl Report {
     fn write(&mut self, number: usize, entry: Option<&str>, verdict: &str, why: Value) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(File::create(&self.path).with_context(|| format!("writing {}", self.path.display()))?),
+            none => {
+                let file = File::create(&self.path).with_context(|| format!("writing {}", self.path.display()))?;
+                none.insert(Box::new(file))
+            }
         };
         let mut line = json!({"row": number});
         if let Some(entry) = entry {
@@ -290,6 +306,57 @@ async fn send(
         }
     }
     Ok(summary)
+}
+
+/// Commands that came over HTTP, one per line, sent a part at a time.
+pub(crate) struct Upload {
+    rows: std::vec::IntoIter<Row>,
+    pub(crate) summary: Summary,
+}
+
+impl Upload {
+    /// `name` makes the identities of rows that have none of their own: the same upload again finds them answered.
+    pub(crate) fn read(bytes: &[u8], name: &str, actor: &str) -> Result<Self> {
+        let context = Arc::new(Context { actor: Text::parse(actor).ok(), ..Context::default() });
+        let rows: Vec<Row> = row::ndjson(bytes)?.into_iter().map(|draft| row(draft, name, &context)).collect();
+        let summary = Summary { rows: rows.len(), ..Summary::default() };
+        Ok(Self { rows: rows.into_iter(), summary })
+    }
+
+    /// Rows still to be sent.
+    pub(crate) fn left(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Sends some rows; answers a line for each that was refused or skipped.
+    pub(crate) async fn send(&mut self, pipeline: &pipeline::Handle, tenant: TenantId) -> Result<Vec<u8>> {
+        let lines = Lines::default();
+        let mut report = Report { path: PathBuf::new(), file: Some(Box::new(lines.clone())) };
+        let rows = self.rows.by_ref().take(CHUNK_ROWS).collect();
+        let sent = send(pipeline, tenant, rows, &mut report, &ProgressBar::hidden()).await?;
+        self.summary.add(&sent);
+        Ok(lines.take())
+    }
+}
+
+/// Lines kept in memory.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 async fn dry_run(
