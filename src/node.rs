@@ -4,10 +4,12 @@
 //! **Correctness**: the API stops first, so that no command is taken that could not be answered; then the projector;
 //! the pipeline ends when its last handle is dropped, after finishing what is queued.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use ledger_core::audit::note::Verifier;
 use ledger_core::domain::command::{Action, Command, Context};
 use ledger_core::domain::id::{CommandId, TenantId, Text};
 use ledger_core::domain::journal::command::ExpireEntry;
@@ -35,19 +37,28 @@ pub(crate) struct Parts {
     pub(crate) pipeline: pipeline::Handle,
     /// Where webhooks may lead, and when they are tried again.
     pub(crate) webhooks: projector::webhook::Options,
+    /// What a verification compares with the log beside the database.
+    pub(crate) verified: jobs::Verified,
     pipeline_tasks: Vec<JoinHandle<()>>,
 }
 
 /// Connects to the database and starts the pipeline.
 pub(crate) async fn connect(urls: &Urls) -> Result<Parts> {
     let webhooks = webhooks()?;
+    let verified = jobs::Verified { redis_url: urls.redis_url.clone(), nats_url: urls.nats_url.clone(), verifiers: verifiers()? };
     let url = urls.database()?.to_owned();
     let options = pool::Options { url: url.clone(), connections_max: POOL_CONNECTIONS_MAX, application_name: "ledgerd" };
     let pool = pool::connect(&options).await.context("connecting to Postgres")?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let (pipeline, pipeline_tasks) =
         pipeline::start(pipeline::Options::for_cores(url, cores), pool.clone()).await.context("starting the pipeline")?;
-    Ok(Parts { pool, pipeline, webhooks, pipeline_tasks })
+    Ok(Parts { pool, pipeline, webhooks, verified, pipeline_tasks })
+}
+
+/// `LEDGERD_SIGNING_KEYS`: the public halves of the keys in that file, which stored checkpoints must be signed with.
+fn verifiers() -> Result<Vec<Verifier>> {
+    let Some(file) = std::env::var_os("LEDGERD_SIGNING_KEYS") else { return Ok(Vec::new()) };
+    crate::cli::verifiers(Vec::new(), Some(Path::new(&file)))
 }
 
 /// `LEDGERD_WEBHOOK_ALLOW`: hosts and networks, with commas between, that webhooks may lead to though they are not public, and

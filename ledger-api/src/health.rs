@@ -54,6 +54,15 @@ pub(crate) struct Lag {
     seconds: i64,
 }
 
+/// What the audit that never ends has looked at, a run of 256 events of some tenant at a time.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Audit {
+    /// Runs looked at, over all tenants.
+    checked: i64,
+    /// What does not hold and was not cleared by a whole verification since.
+    findings: i64,
+}
+
 /// How the event feed over NATS is, where it is published by this process.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct FeedHealth {
@@ -87,6 +96,7 @@ pub(crate) struct Readiness {
     /// The pipeline that records commands.
     writer: Part,
     projector: Lag,
+    audit: Audit,
 }
 
 /// Liveness.
@@ -141,7 +151,8 @@ async fn readiness(api: &Api) -> Readiness {
         broker: api.broker.as_ref().map_or(Part::Absent, |broker| part(*broker.borrow())),
         feed: api.feed.as_ref().map(|state| state()),
         writer: part(api.pipeline.is_ready() && !api.stopping.is_cancelled()),
-        projector: lag.unwrap_or_default(),
+        projector: lag.map(|(lag, _)| lag).unwrap_or_default(),
+        audit: lag.map(|(_, audit)| audit).unwrap_or_default(),
     };
     readiness.status = whole(&readiness);
     *last = Some((Instant::now(), readiness));
@@ -153,21 +164,28 @@ fn whole(r: &Readiness) -> Whole {
         return Whole::Unavailable;
     }
     let feed_stopped = r.feed.is_some_and(|feed| feed.stopped > 0);
-    if feed_stopped || r.cache == Part::Down || r.broker == Part::Down || r.projector.events > PROJECTOR_LAG_MAX {
+    if feed_stopped
+        || r.audit.findings > 0
+        || r.cache == Part::Down
+        || r.broker == Part::Down
+        || r.projector.events > PROJECTOR_LAG_MAX
+    {
         return Whole::Degraded;
     }
     Whole::Ready
 }
 
 /// `None` when the database does not answer.
-async fn projector_lag(api: &Api) -> Option<Lag> {
+async fn projector_lag(api: &Api) -> Option<(Lag, Audit)> {
     let reading = api.detached(read_lag(api.pool.clone()));
     tokio::time::timeout(HEALTH_TIME_MAX, reading).await.ok()?.ok()
 }
 
-async fn read_lag(pool: PgPool) -> Result<Lag, ledger_core::store::Error> {
+async fn read_lag(pool: PgPool) -> Result<(Lag, Audit), ledger_core::store::Error> {
     let row = sqlx::query(include_str!("health_lag.sql")).fetch_one(&pool).await?;
-    Ok(Lag { events: row.try_get(0)?, tenants: row.try_get(1)?, seconds: row.try_get(2)? })
+    let (checked, findings) = ledger_core::store::verification::summary(&pool).await?;
+    let lag = Lag { events: row.try_get(0)?, tenants: row.try_get(1)?, seconds: row.try_get(2)? };
+    Ok((lag, Audit { checked, findings }))
 }
 
 #[cfg(test)]
@@ -184,9 +202,11 @@ mod tests {
             feed: None,
             writer: Part::Up,
             projector: Lag::default(),
+            audit: Audit::default(),
         };
         assert_eq!(whole(&all), Whole::Ready);
         assert_eq!(whole(&Readiness { cache: Part::Down, ..all }), Whole::Degraded);
+        assert_eq!(whole(&Readiness { audit: Audit { checked: 1, findings: 1 }, ..all }), Whole::Degraded);
         assert_eq!(whole(&Readiness { broker: Part::Down, ..all }), Whole::Degraded);
         let feed = |stopped| Some(FeedHealth { durability: "unsynced", events: 7, seconds: 1, stopped });
         assert_eq!(whole(&Readiness { feed: feed(0), ..all }), Whole::Ready);

@@ -102,7 +102,7 @@ const SCHEME: &str = "api_key";
         (name = "Webhooks", description = "Endpoints that are told of events"),
         (name = "Jobs", description = "Work done beside the requests: exports, reports, imports"),
         (name = "Log", description = "The events themselves"),
-        (name = "Audit", description = "Proofs, and who did what"),
+        (name = "Audit", description = "Proofs, verifications, and who did what"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
     ),
     components(schemas(
@@ -127,7 +127,8 @@ const SCHEME: &str = "api_key";
         Page<crate::query::webhook::WebhookBody>, crate::query::webhook::DeliveryBody, Page<crate::query::webhook::DeliveryBody>,
         crate::query::webhook::SecretBody,
         crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
-        crate::query::trail::TrailPage,
+        crate::query::trail::TrailPage, crate::query::verification::VerificationBody,
+        Page<crate::query::verification::VerificationBody>,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
         PeriodResult, PersonResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,

@@ -26,6 +26,9 @@ pub enum Error {
     /// The rows in the database are a newer program's; what was to be written is not.
     #[error("rows of a newer version of this program stand in {0}; run that version")]
     Newer(String),
+    /// It was told to end before it was done.
+    #[error("stopped before its end")]
+    Stopped,
     /// A bug; what it was doing is given up.
     #[error("a task panicked")]
     Panic(#[source] tokio::task::JoinError),
@@ -55,7 +58,7 @@ impl Error {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Database(_) | Self::Broker(_) => true,
-            Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Newer(_) | Self::Panic(_) => false,
+            Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Newer(_) | Self::Stopped | Self::Panic(_) => false,
         }
     }
 }

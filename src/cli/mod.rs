@@ -24,6 +24,7 @@ mod webhook;
 
 pub(crate) use connect::Urls;
 pub(crate) use tenant::create as create_tenant;
+pub(crate) use verify::verifiers;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

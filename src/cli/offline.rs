@@ -60,7 +60,11 @@ pub(super) fn run(
     if let Some(file) = out {
         write_report(file, &text(&shown))?;
     }
-    if json { output::print_json(&shown)? } else { output::print(&text(&shown))? }
+    if json {
+        output::print_json(&shown)?
+    } else {
+        output::print(&text(&shown))?
+    }
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(super::WANTING) })
 }
 

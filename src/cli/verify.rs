@@ -66,6 +66,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode> {
         is_log_only: args.log_only,
         tasks: std::thread::available_parallelism().map_or(2, usize::from),
         verifiers: verifiers(args.verifier_keys, args.signing_keys.as_deref())?,
+        stop: tokio_util::sync::CancellationToken::new(),
         asked_by: args.by,
         program: env!("CARGO_PKG_VERSION"),
     };
@@ -100,7 +101,7 @@ pub(super) async fn tenants(pool: &sqlx::PgPool, code: Option<&str>) -> Result<V
 }
 
 /// The keys given, and the public halves of the node's own.
-fn verifiers(mut given: Vec<Verifier>, signing_keys: Option<&Path>) -> Result<Vec<Verifier>> {
+pub(crate) fn verifiers(mut given: Vec<Verifier>, signing_keys: Option<&Path>) -> Result<Vec<Verifier>> {
     if let Some(file) = signing_keys {
         let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         let own = Keys::parse(&text).with_context(|| format!("reading {}", file.display()))?;

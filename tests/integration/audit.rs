@@ -3,8 +3,11 @@
 mod bundle;
 mod flips;
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
+use crate::harness::client::fresh_key;
 use crate::harness::{Client, Node, Parts, Tenant, World};
 
 /// Business of every kind, with holds, transfers, foreign currency and late facts; answers the newest position.
@@ -25,8 +28,8 @@ pub(crate) async fn business(c: &Client, rounds: usize) -> i64 {
             c.post("/v1/stock/receipts", &body).await.expect(201);
             c.post("/v1/stock/issues", &json!({"sku": sku, "location": "MAIN", "quantity": "3"})).await.expect(201);
         }
-        let lines = json!([{"sku": "A", "quantity": "2"}]);
-        c.post("/v1/stock/transfers", &json!({"from": "MAIN", "to": "SHOP", "lines": lines})).await.expect(201);
+        let moved = json!({"sku": "A", "from": "MAIN", "to": "SHOP", "quantity": "2"});
+        c.post("/v1/stock/transfers", &moved).await.expect(201);
         c.reserve(&format!("R{n}"), "B", "1", 3_600).await.expect(201);
         let postings = json!([{"account": "1930", "amount": "12.50"}, {"account": "3001", "amount": "-12.50"}]);
         let entry = json!({"id": format!("E{n}"), "postings": postings, "reference": format!("INV {n}")});
@@ -80,9 +83,9 @@ fn replayed(then: &Value, (stock, accounts): &(Vec<Value>, Vec<Value>)) -> (Vec<
     let stock = stock.iter().map(|row| {
         let item = of("stock", "sku", &row[0]);
         let places = item["locations"].as_array().cloned().unwrap_or_default().into_iter();
-        let places = places.filter(|l| l["on_hand"] != "0").map(|l| {
-            json!({"location": l["location"], "on_hand": l["on_hand"], "value": l["value"]})
-        });
+        let places = places
+            .filter(|l| l["on_hand"] != "0")
+            .map(|l| json!({"location": l["location"], "on_hand": l["on_hand"], "value": l["value"]}));
         json!([row[0], zero(&item["on_hand"], &row[1]), zero(&item["value"], &row[2]), places.collect::<Vec<_>>()])
     });
     let accounts = accounts.iter().map(|row| {
@@ -149,4 +152,76 @@ async fn a_report_can_be_filed() {
     }
     assert_eq!(world.ledgerd_any(&args).0, 1, "the report was written over");
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Longest wait for a job, or for the sample to come round.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Asks for a verification and waits until it is done.
+async fn verified(c: &Client) -> Value {
+    let asked = c.post("/v1/audit/verifications", &Value::Null).await.expect(202);
+    let path = asked.header("location").to_owned();
+    let deadline = Instant::now() + WAIT_MAX;
+    loop {
+        let now = c.get(&path).await.expect(200).json;
+        if now["status"] == "done" {
+            return now;
+        }
+        assert!(now["status"] != "failed" && Instant::now() < deadline, "{now:#}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// What health says of the audit, once this holds of it.
+async fn health(c: &Client, holds: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + WAIT_MAX;
+    loop {
+        let health = c.get("/health/ready").await.expect(200).json;
+        if holds(&health["audit"]) {
+            return health;
+        }
+        assert!(Instant::now() < deadline, "{health:#}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Asked for through the API, done in the background, filed for good; what the sample finds degrades health until a
+/// verification finds nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verification_is_asked_for_and_the_sample_finds_damage_by_itself() {
+    let world = World::start(Parts::All).await;
+    let (_node, tenant, c, head) = busy(&world, "asked", 2).await;
+    let sound = verified(&c).await;
+    let compared: Vec<&str> = sound["report"]["compared"].as_array().unwrap().iter().filter_map(|c| c["what"].as_str()).collect();
+    assert_eq!((&sound["sound"], &sound["position"]), (&json!(true), &json!(head)), "{sound:#}");
+    assert!(["views", "cache", "feed", "checkpoints"].iter().all(|what| compared.contains(what)), "{compared:?}");
+    // The same key is the same verification, another tenant's is none, a key there must be.
+    let key = fresh_key();
+    let first = c.post_as("/v1/audit/verifications", &key, &Value::Null).await.expect(202);
+    let again = c.post_as("/v1/audit/verifications", &key, &Value::Null).await.expect(202);
+    assert!(again.is_replay() && again.json["id"] == first.json["id"], "{}", again.text);
+    let path = format!("/v1/audit/verifications/{}", sound["id"].as_str().unwrap());
+    c.send(c.request(reqwest::Method::POST, "/v1/audit/verifications")).await.refused(400, "idempotency_key_missing");
+    let other = _node.client(&world.tenant("other"));
+    other.get(&path).await.refused(404, "not_found");
+    let form = c.send(c.request(reqwest::Method::GET, &path).header("accept", "text/plain")).await.expect(200);
+    assert!(form.header("content-type").starts_with("text/plain") && form.text.contains("VERDICT"), "{}", form.text);
+    let list = c.get("/v1/audit/verifications?limit=1").await.expect(200).json;
+    let next = c.get(&format!("/v1/audit/verifications?limit=1&cursor={}", list["next_cursor"].as_str().unwrap())).await;
+    assert_eq!((&list["data"][0]["id"], &next.json["data"][0]["id"]), (&first.json["id"], &sound["id"]), "{list:#}");
+    let quiet = health(&c, |audit| audit["checked"].as_i64() > Some(0)).await;
+    assert_eq!(quiet["audit"]["findings"], 0, "{quiet:#}");
+    let mut owner = world.owner().await;
+    let damage = "UPDATE view_stock_card SET quantity = quantity # 1 WHERE tenant_id = $1 AND position = \
+                  (SELECT min(position) FROM view_stock_card WHERE tenant_id = $1)";
+    sqlx::query(damage).bind(tenant.number).execute(&mut owner).await.unwrap();
+    let hurt = health(&c, |audit| audit["findings"].as_i64() > Some(0)).await;
+    assert_eq!(hurt["status"], "degraded", "{hurt:#}");
+    let found = verified(&c).await;
+    assert_eq!((&found["sound"], &found["report"]["findings"][0]["invariant"]), (&json!(false), &json!("views_equal_replay")));
+    let undo = "UPDATE view_stock_card SET quantity = quantity # 1 WHERE tenant_id = $1 AND position = $2";
+    let position = &found["report"]["findings"][0]["position"];
+    sqlx::query(undo).bind(tenant.number).bind(position.as_i64()).execute(&mut owner).await.unwrap();
+    assert_eq!(verified(&c).await["sound"], true);
+    health(&c, |audit| audit["findings"] == 0).await;
 }

@@ -66,7 +66,16 @@ impl Header {
     pub fn new(tenant: (&str, i64), origin: String, (position, root): (Position, &Hash)) -> Self {
         let (checkpoints, verifier_keys) = Default::default();
         let root = hex(root);
-        Self { bundle: FORM, tenant: tenant.0.to_owned(), tenant_id: tenant.1, origin, position, root, checkpoints, verifier_keys }
+        Self {
+            bundle: FORM,
+            tenant: tenant.0.to_owned(),
+            tenant_id: tenant.1,
+            origin,
+            position,
+            root,
+            checkpoints,
+            verifier_keys,
+        }
     }
 
     /// Writes its line.
@@ -406,7 +415,8 @@ impl<'a> Work<'a> {
     fn finish(mut self) -> Report {
         let end = self.replay.position();
         if self.code.as_ref() != Some(&self.header.tenant) && end > 0 {
-            let what = format!("the log is of tenant {}, the file of {}", self.code.as_deref().unwrap_or("?"), self.header.tenant);
+            let what =
+                format!("the log is of tenant {}, the file of {}", self.code.as_deref().unwrap_or("?"), self.header.tenant);
             self.find(1, "header_fits_the_log", what);
         }
         let trusts_nobody = self.trust.verifiers.is_empty();
@@ -416,7 +426,10 @@ impl<'a> Work<'a> {
         if Position::try_from(events) != Ok(self.header.position) {
             let what = format!("the header says {} rows, the file has {events}", self.header.position);
             let first = end.min(self.header.position).saturating_add(1);
-            all.push(Finding { until: Some(first.max(self.header.position)), ..Finding::new(first, "header_fits_the_log", what) });
+            all.push(Finding {
+                until: Some(first.max(self.header.position)),
+                ..Finding::new(first, "header_fits_the_log", what)
+            });
         } else if hex(&root) != self.header.root {
             let first = attested.unwrap_or(0).saturating_add(1);
             let what = "the rows do not have the root that the head of the log had";

@@ -191,3 +191,49 @@ pub async fn forget_quiet(connection: &mut PgConnection, tenant: TenantId, befor
     .await?;
     Ok(done.rows_affected())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rejection::Rejection;
+
+    fn row() -> QuietRow {
+        QuietRow {
+            tenant: TenantId(3),
+            id: CommandId([1; 16]),
+            fingerprint: [2; 16],
+            position: 17,
+            recorded_at: Timestamp(1_800_000_000_000_000),
+        }
+    }
+
+    #[test]
+    fn any_flipped_bit_of_an_answer_or_of_its_row_is_told() {
+        for refusal in [None, Some(Refusal { step: Some(2), rejection: Rejection::CommandIdReused })] {
+            let answer = row().encode(refusal.clone()).unwrap();
+            assert_eq!(minicbor::decode::<QuietAnswer>(&answer).unwrap().refusal, refusal);
+            assert_eq!(row().fault(&answer), None);
+            for bit in 0..answer.len() * 8 {
+                let mut flipped = answer.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(row().fault(&flipped).is_some(), "bit {bit}");
+            }
+            for changed in [
+                QuietRow { tenant: TenantId(2), ..row() },
+                QuietRow { id: CommandId([0; 16]), ..row() },
+                QuietRow { fingerprint: [3; 16], ..row() },
+                QuietRow { position: 16, ..row() },
+                QuietRow { recorded_at: Timestamp(1_800_000_000_000_001), ..row() },
+            ] {
+                assert!(changed.fault(&answer).is_some(), "{changed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_of_an_older_program_is_read() {
+        let old = minicbor::to_vec(QuietAnswer { refusal: None, check: None }).unwrap();
+        assert_eq!(row().fault(&old), None);
+        assert!(row().fault(&[old, vec![0]].concat()).is_some());
+    }
+}

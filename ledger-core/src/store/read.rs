@@ -171,10 +171,8 @@ pub async fn head(executor: impl PgExecutor<'_>, tenant: TenantId) -> Result<Opt
 /// # Errors
 /// [`Error::Database`].
 pub async fn last_position(executor: impl PgExecutor<'_>, tenant: TenantId) -> Result<Position, Error> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT max(position) FROM event WHERE tenant_id = $1")
-        .bind(tenant.0)
-        .fetch_one(executor)
-        .await?;
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT max(position) FROM event WHERE tenant_id = $1").bind(tenant.0).fetch_one(executor).await?;
     Ok(found.unwrap_or(0))
 }
 

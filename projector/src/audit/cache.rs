@@ -87,10 +87,7 @@ fn expected(tenant: TenantId, folded: &Tables, at: Position) -> Vec<Expected> {
     stock.chain(accounts).collect()
 }
 
-async fn values(
-    connection: &mut MultiplexedConnection,
-    chunk: &[Expected],
-) -> Result<Vec<Option<Vec<u8>>>, redis::RedisError> {
+async fn values(connection: &mut MultiplexedConnection, chunk: &[Expected]) -> Result<Vec<Option<Vec<u8>>>, redis::RedisError> {
     let keys: Vec<&str> = chunk.iter().map(|(key, _)| key.as_str()).collect();
     redis::cmd("MGET").arg(&keys).query_async(connection).await
 }

@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull::OrderedConfig;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
-use async_nats::jetstream::{self, Message};
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use futures::StreamExt;
 use ledger_core::audit::replay::Finding;
 use ledger_core::domain::id::Position;
@@ -83,6 +84,15 @@ impl Seen {
     }
 }
 
+/// A message as the broker keeps it.
+struct Kept {
+    /// The stream's own number of it.
+    sequence: u64,
+    subject: String,
+    headers: HeaderMap,
+    payload: Vec<u8>,
+}
+
 struct Look<'a> {
     pool: &'a PgPool,
     tenant: &'a Tenant,
@@ -110,7 +120,8 @@ impl Look<'_> {
             let message = next.ok_or_else(|| broker("the messages ended"))?.map_err(broker)?;
             let sequence = message.info().map_err(broker)?.stream_sequence;
             if sequence <= last {
-                batch.push((sequence, message));
+                let (subject, headers) = (message.subject.to_string(), message.headers.clone().unwrap_or_default());
+                batch.push(Kept { sequence, subject, headers, payload: message.payload.to_vec() });
             }
             let is_end = sequence >= last;
             if batch.len() >= BATCH_MESSAGES || is_end {
@@ -122,13 +133,13 @@ impl Look<'_> {
         }
     }
 
-    async fn compare_batch(&mut self, batch: Vec<(u64, Message)>, payload_max: usize) -> Result<(), Error> {
-        let mut placed: Vec<(Position, u64, Message)> = Vec::with_capacity(batch.len());
-        for (sequence, message) in batch {
-            let position = header(&message, POSITION).and_then(|p| p.parse().ok());
+    async fn compare_batch(&mut self, batch: Vec<Kept>, payload_max: usize) -> Result<(), Error> {
+        let mut placed: Vec<(Position, Kept)> = Vec::with_capacity(batch.len());
+        for message in batch {
+            let position = message.headers.get(POSITION).and_then(|p| p.as_str().parse().ok());
             match position {
-                Some(position) => placed.push((position, sequence, message)),
-                None => self.find(0, format!("message {sequence} of the stream names no position")),
+                Some(position) => placed.push((position, message)),
+                None => self.find(0, format!("message {} of the stream names no position", message.sequence)),
             }
         }
         placed.sort_by_key(|(position, ..)| *position);
@@ -143,7 +154,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    async fn compare_near(&mut self, near: &[(Position, u64, Message)], payload_max: usize) -> Result<(), Error> {
+    async fn compare_near(&mut self, near: &[(Position, Kept)], payload_max: usize) -> Result<(), Error> {
         let (Some((first, ..)), Some((last, ..))) = (near.first(), near.last()) else { return Ok(()) };
         let after = first.saturating_sub(1);
         let rows = read::raw_page(self.pool, self.tenant.id, after, last.saturating_sub(after)).await?;
@@ -157,14 +168,19 @@ impl Look<'_> {
             let written = row.decode().ok().and_then(|stored| writer.write(&stored).ok());
             expected.insert(row.position, written);
         }
-        for (position, sequence, message) in near {
+        for (position, message) in near {
+            let sequence = message.sequence;
             self.seen.add(*position);
             match expected.get(position) {
-                None => self.find(*position, format!("message {sequence} of the stream is of a position that the log does not have")),
+                None => {
+                    self.find(*position, format!("message {sequence} of the stream is of a position that the log does not have"))
+                }
                 Some(None) => {}
                 Some(Some(written)) => {
                     if let Some(part) = difference(written, message) {
-                        let what = format!("message {sequence} of the stream is not what is published of this event: its {part} differs");
+                        let what = format!(
+                            "message {sequence} of the stream is not what is published of this event: its {part} differs"
+                        );
                         self.find(*position, what);
                     }
                 }
@@ -184,7 +200,8 @@ impl Look<'_> {
         for pair in runs.windows(2).take(GAPS_MAX) {
             let [(_, before), (after, _)] = *pair else { continue };
             let (first, last) = (before.saturating_add(1), after.saturating_sub(1));
-            let what = format!("the stream lacks the messages of positions {first} to {last}; `ledgerd republish` sends them again");
+            let what =
+                format!("the stream lacks the messages of positions {first} to {last}; `ledgerd republish` sends them again");
             self.findings.push(Finding { until: Some(last), ..Finding::new(first, INVARIANT, what) });
         }
     }
@@ -199,22 +216,38 @@ async fn last_sequence(stream: &Stream, subject: &str) -> Result<Option<u64>, Er
     }
 }
 
-fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
-    Some(message.headers.as_ref()?.get(name)?.as_str())
-}
-
 /// Which part of a message is not as it would be written.
-fn difference(written: &feed::Message, message: &Message) -> Option<&'static str> {
-    if message.subject.as_str() != written.subject {
+fn difference(written: &feed::Message, kept: &Kept) -> Option<&'static str> {
+    if kept.subject != written.subject {
         return Some("subject");
     }
-    if message.payload.as_ref() != written.payload {
+    if kept.payload != written.payload {
         return Some("body");
     }
-    let is_held = |(name, values): (&async_nats::HeaderName, &Vec<async_nats::HeaderValue>)| {
-        values.first().map(async_nats::HeaderValue::as_str) == header(message, name.as_ref())
+    let is_kept = |(name, values): (&HeaderName, &Vec<HeaderValue>)| {
+        values.first().map(HeaderValue::as_str) == kept.headers.get(name.clone()).map(HeaderValue::as_str)
     };
-    (!written.headers.iter().all(is_held)).then_some("headers")
+    (!written.headers.iter().all(is_kept)).then_some("headers")
+}
+
+/// Compares the newest message of a tenant alone.
+///
+/// # Errors
+/// [`Error`].
+pub(super) async fn look_at_last(pool: &PgPool, url: &str, tenant: &Tenant) -> Result<Vec<Finding>, Error> {
+    let mut look = Look { pool, tenant, code: feed::token(&tenant.code), seen: Seen::default(), findings: Vec::new() };
+    let client = feed::connect(url).await?;
+    let payload_max = client.server_info().max_payload;
+    let stream = jetstream::new(client).get_stream(STREAM).await.map_err(broker)?;
+    let subject = format!("ledger.{}.>", look.code);
+    let last = match stream.get_last_raw_message_by_subject(&subject).await {
+        Ok(last) => last,
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(Vec::new()),
+        Err(error) => return Err(broker(error)),
+    };
+    let (sequence, subject, payload) = (last.sequence, last.subject.to_string(), last.payload.to_vec());
+    look.compare_batch(vec![Kept { sequence, subject, headers: last.headers, payload }], payload_max).await?;
+    Ok(look.findings)
 }
 
 #[cfg(test)]

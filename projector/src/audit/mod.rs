@@ -13,6 +13,7 @@ mod cache;
 mod checkpoints;
 mod feed;
 mod report;
+pub(crate) mod sample;
 mod trail;
 mod views;
 
@@ -27,6 +28,7 @@ use ledger_core::store::log::Log;
 use ledger_core::store::tenant::Tenant;
 use ledger_core::store::{self, read};
 use sqlx::postgres::PgPool;
+use tokio_util::sync::CancellationToken;
 
 pub use report::{Compared, Report};
 
@@ -56,6 +58,8 @@ pub struct Options {
     pub tasks: usize,
     /// Keys that checkpoints may be signed with; none: their signatures are not looked at.
     pub verifiers: Vec<Verifier>,
+    /// Ends it early, with [`Error::Stopped`].
+    pub stop: CancellationToken,
     /// Who wants to know.
     pub asked_by: String,
     /// Version of the program.
@@ -102,8 +106,14 @@ pub async fn verify(options: &Options, tenant: &Tenant, progress: impl Fn(Positi
     let head = head(pool, tenant, &mut report).await?;
     report.head = head.position;
     let mut work = Box::new(Work { replay: Replay::new(claims.iter().map(|claim| claim.size)), views, trail });
-    let mut log = Log::open(pool, tenant.id, 0, head.position, options.tasks);
+    // A head that was raised does not lead beyond the rows.
+    let until = head.position.min(read::last_position(pool, tenant.id).await?);
+    let mut log = Log::open(pool, tenant.id, 0, until, options.tasks);
     while let Some(rows) = log.next().await? {
+        if rows.is_empty() {
+            // A whole part is missing: that the log ends before its head will be said.
+            break;
+        }
         work = tokio::task::spawn_blocking(move || {
             work.fold(rows);
             work
@@ -114,6 +124,9 @@ pub async fn verify(options: &Options, tenant: &Tenant, progress: impl Fn(Positi
             views.look_at_differences(pool, tenant.id).await?;
         }
         progress(work.replay.position(), head.position);
+        if options.stop.is_cancelled() {
+            return Err(Error::Stopped);
+        }
     }
     beyond(pool, tenant, &head, &mut report).await?;
     let Work { replay, views, trail } = *work;

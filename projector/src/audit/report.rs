@@ -147,12 +147,16 @@ impl Report {
             let _ = writeln!(out, "{name:<16}{value}");
         }
         let _ = writeln!(out, "\nSCOPE\n{}", "-".repeat(WIDTH));
-        let attested = self.attested.map_or_else(
-            || "by no checkpoint".to_owned(),
-            |at| format!("by a checkpoint up to position {at}"),
-        );
+        let attested =
+            self.attested.map_or_else(|| "by no checkpoint".to_owned(), |at| format!("by a checkpoint up to position {at}"));
         for (name, value) in [
-            ("log", format!("positions 1 to {}, replayed from nothing ({} rows, {}/s)", self.head, self.events, self.events_per_second)),
+            (
+                "log",
+                format!(
+                    "positions 1 to {}, replayed from nothing ({} rows, {}/s)",
+                    self.head, self.events, self.events_per_second
+                ),
+            ),
             ("root", self.root.clone()),
             ("attested", attested),
             ("stock value", self.stock_value.clone()),

@@ -132,13 +132,8 @@ impl Views {
 }
 
 /// Rows by what the table has as their key, so that none stands for another; each finding names its row's own position.
-fn compare_appended<R, K>(
-    view: &'static str,
-    folded: Vec<R>,
-    found: Vec<R>,
-    key: impl Fn(&R) -> K,
-    findings: &mut Vec<Finding>,
-) where
+fn compare_appended<R, K>(view: &'static str, folded: Vec<R>, found: Vec<R>, key: impl Fn(&R) -> K, findings: &mut Vec<Finding>)
+where
     R: Appended + PartialEq + std::fmt::Debug,
     K: Eq + Hash + std::fmt::Debug,
 {
@@ -196,9 +191,7 @@ fn flat(tables: &Tables) -> HashMap<(String, String), Level> {
         let sku = sku.to_string();
         levels
             .iter()
-            .map(move |(location, level): (&LocationCode, &Level)| {
-                ((sku.clone(), location.to_string()), level.clone())
-            })
+            .map(move |(location, level): (&LocationCode, &Level)| ((sku.clone(), location.to_string()), level.clone()))
             .collect::<Vec<_>>()
     };
     tables.levels.iter().flat_map(level).collect()
@@ -240,4 +233,3 @@ where
         findings.push(Finding::new(at, INVARIANT, what));
     }
 }
-

@@ -35,7 +35,11 @@ pub(super) async fn replay(bench: &mut Bench, tenant: TenantId) -> Result<()> {
     }
     let findings = replay.finish(Some(&head), Vec::new()).findings;
     ensure!(findings.is_empty(), "the log does not check: {findings:?}");
-    bench.lines.push(Line::new("replay: fold", rate(count, started.elapsed()), "events, read before, all invariants and the tree"));
+    bench.lines.push(Line::new(
+        "replay: fold",
+        rate(count, started.elapsed()),
+        "events, read before, all invariants and the tree",
+    ));
     let started = Instant::now();
     let mut replay = Replay::default();
     let mut log = Log::open(&bench.pool, tenant, 0, head.position, cores);

@@ -60,12 +60,7 @@ fn stored_name(notes: &[(i64, String)], code: &str) -> Option<String> {
 }
 
 /// Stored checkpoints that the head includes, by size, and one of the head itself.
-async fn notes(
-    pool: &PgPool,
-    (tenant, code): (TenantId, &str),
-    head: &Head,
-    keys: Option<&Keys>,
-) -> Result<Vec<(i64, String)>> {
+async fn notes(pool: &PgPool, (tenant, code): (TenantId, &str), head: &Head, keys: Option<&Keys>) -> Result<Vec<(i64, String)>> {
     let rows = sqlx::query("SELECT size, note FROM checkpoint WHERE tenant_id = $1 AND size <= $2 ORDER BY size")
         .bind(tenant.0)
         .bind(head.position)
@@ -98,7 +93,10 @@ async fn write(pool: &PgPool, tenant: TenantId, header: &Header, notes: &[(i64, 
         write_checkpoint(out, note)?;
     }
     if rows != header.position {
-        bail!("the log has {rows} rows where its head says {}: the bundle shows it as it is, `ledgerd verify` says more", header.position);
+        bail!(
+            "the log has {rows} rows where its head says {}: the bundle shows it as it is, `ledgerd verify` says more",
+            header.position
+        );
     }
     Ok(())
 }

@@ -67,7 +67,9 @@ enum What {
     #[command(after_help = "Example:\n  ledgerd export --tenant acme beancount > acme.beancount && bean-check acme.beancount")]
     Beancount,
     /// The log and the checkpoints signed over it, for an auditor to verify with `ledgerd verify --offline`.
-    #[command(after_help = "Example:\n  ledgerd export --tenant acme audit > acme.bundle && ledgerd verify --offline acme.bundle")]
+    #[command(
+        after_help = "Example:\n  ledgerd export --tenant acme audit > acme.bundle && ledgerd verify --offline acme.bundle"
+    )]
     Audit {
         /// Lines of JSON as they are, not compressed.
         #[arg(long)]

@@ -44,9 +44,7 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn rows(&self) -> Vec<[String; 6]> {
-        let row = |c: &Currency| {
-            [&self.code, &c.currency, &c.debits, &c.credits, &c.balance, &c.base_balance].map(Clone::clone)
-        };
+        let row = |c: &Currency| [&self.code, &c.currency, &c.debits, &c.credits, &c.balance, &c.base_balance].map(Clone::clone);
         self.currencies.iter().map(row).collect()
     }
 }
