@@ -3,10 +3,13 @@
 //! **Correctness**: every handler may be run again after it was cut short. An export or a report is made anew; an import's
 //! rows have identities made of the job's, so those that were recorded are found answered; a delivery is at least once.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::future::BoxFuture;
+use ledger_core::audit::keys::Keys;
+use ledger_core::audit::note::Verifier;
 use ledger_core::domain::id::TenantId;
 use ledger_core::pipeline;
 use ledger_core::store::{self, verification};
@@ -14,6 +17,7 @@ use projector::audit;
 use projector::job::{Failure, Handler, Kind, Outcome, Output, Registry, Task};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::cli::export::{self, Pages};
 use crate::cli::import::Upload;
@@ -58,6 +62,7 @@ fn inside(parts: &Parts) -> Result<ledger_api::Inside> {
         metrics: ledger_api::install_metrics().context("installing the recorder of metrics")?,
         broker: None,
         feed: None,
+        keys: tokio::sync::watch::channel(None).1,
     };
     Ok(ledger_api::Service::new(ledger_api::Options::standard(), resources).inside())
 }
@@ -198,11 +203,29 @@ fn encoded(text: &str) -> String {
 struct Verify(Verified);
 
 /// What is compared with the log beside the database, and with which keys.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Verified {
-    pub(crate) redis_url: Option<String>,
-    pub(crate) nats_url: Option<String>,
-    pub(crate) verifiers: Vec<ledger_core::audit::note::Verifier>,
+    redis_url: Option<String>,
+    nats_url: Option<String>,
+    /// The node's own; set once they are read.
+    keys: Arc<OnceLock<watch::Receiver<Option<Arc<Keys>>>>>,
+}
+
+impl Verified {
+    pub(crate) fn new(redis_url: Option<String>, nats_url: Option<String>) -> Self {
+        Self { redis_url, nats_url, keys: Arc::default() }
+    }
+
+    /// Stored checkpoints must be signed with the public halves of these.
+    pub(crate) fn trust(&self, keys: watch::Receiver<Option<Arc<Keys>>>) {
+        // The first ones stay: a node reads its keys once and is told of changes.
+        let _ = self.keys.set(keys);
+    }
+
+    fn verifiers(&self) -> Vec<Verifier> {
+        let keys = self.keys.get().and_then(|keys| keys.borrow().clone());
+        keys.map(|keys| keys.known()).unwrap_or_default()
+    }
 }
 
 /// Parts of a log read at once: there are others who want the processor.
@@ -225,7 +248,7 @@ async fn verify(with: &Verified, task: &Task) -> Outcome {
         nats_url: with.nats_url.clone(),
         is_log_only: false,
         tasks: VERIFY_TASKS,
-        verifiers: with.verifiers.clone(),
+        verifiers: with.verifiers(),
         stop: task.stop.clone(),
         asked_by,
         program: env!("CARGO_PKG_VERSION"),

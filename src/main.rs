@@ -2,11 +2,14 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
 
+mod checkpointer;
 mod cli;
 mod demo;
 mod jobs;
 mod node;
+mod signing;
 mod supervisor;
+mod witness;
 
 use std::process::ExitCode;
 

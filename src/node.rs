@@ -4,12 +4,13 @@
 //! **Correctness**: the API stops first, so that no command is taken that could not be answered; then the projector;
 //! the pipeline ends when its last handle is dropped, after finishing what is queued.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use ledger_core::audit::note::Verifier;
+use ledger_core::audit::keys::Keys;
 use ledger_core::domain::command::{Action, Command, Context};
 use ledger_core::domain::id::{CommandId, TenantId, Text};
 use ledger_core::domain::journal::command::ExpireEntry;
@@ -23,11 +24,16 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpointer::{self, Checkpointer};
 use crate::cli::Urls;
 use crate::jobs;
+use crate::signing::{self, Signing};
+use crate::witness::Place;
 
 /// Connections for reads and views; writers have their own.
-const POOL_CONNECTIONS_MAX: u32 = 16;
+pub(crate) const POOL_CONNECTIONS_MAX: u32 = 16;
+/// Between two nudges of the projector: a first commit is looked at once, a stream of them 200 times a second.
+const NUDGE_PAUSE: Duration = Duration::from_millis(5);
 /// Lists of what has lapsed, waiting to be recorded.
 const DUE_QUEUE_MAX: usize = 64;
 
@@ -45,7 +51,7 @@ pub(crate) struct Parts {
 /// Connects to the database and starts the pipeline.
 pub(crate) async fn connect(urls: &Urls) -> Result<Parts> {
     let webhooks = webhooks()?;
-    let verified = jobs::Verified { redis_url: urls.redis_url.clone(), nats_url: urls.nats_url.clone(), verifiers: verifiers()? };
+    let verified = jobs::Verified::new(urls.redis_url.clone(), urls.nats_url.clone());
     let url = urls.database()?.to_owned();
     let options = pool::Options { url: url.clone(), connections_max: POOL_CONNECTIONS_MAX, application_name: "ledgerd" };
     let pool = pool::connect(&options).await.context("connecting to Postgres")?;
@@ -53,12 +59,6 @@ pub(crate) async fn connect(urls: &Urls) -> Result<Parts> {
     let (pipeline, pipeline_tasks) =
         pipeline::start(pipeline::Options::for_cores(url, cores), pool.clone()).await.context("starting the pipeline")?;
     Ok(Parts { pool, pipeline, webhooks, verified, pipeline_tasks })
-}
-
-/// `LEDGERD_SIGNING_KEYS`: the public halves of the keys in that file, which stored checkpoints must be signed with.
-fn verifiers() -> Result<Vec<Verifier>> {
-    let Some(file) = std::env::var_os("LEDGERD_SIGNING_KEYS") else { return Ok(Vec::new()) };
-    crate::cli::verifiers(Vec::new(), Some(Path::new(&file)))
 }
 
 /// `LEDGERD_WEBHOOK_ALLOW`: hosts and networks, with commas between, that webhooks may lead to though they are not public, and
@@ -91,13 +91,16 @@ impl Parts {
 /// The HTTP service.
 pub(crate) async fn api(
     pool: PgPool,
+    replicas: Vec<PgPool>,
     redis_url: Option<&str>,
     pipeline: pipeline::Handle,
     feed: Feed,
+    keys: watch::Receiver<Option<Arc<Keys>>>,
 ) -> Result<ledger_api::Service> {
     let metrics = ledger_api::install_metrics()?;
     let Feed { broker, state } = feed;
-    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state };
+    let resources =
+        ledger_api::Resources { pool, replicas, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state, keys };
     let options = ledger_api::Options { webhook_allow: webhooks()?.allow, ..ledger_api::Options::standard() };
     Ok(ledger_api::Service::new(options, resources))
 }
@@ -169,6 +172,7 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
     let nudged = Arc::new(Notify::new());
     let worker =
         projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::clone(&nudged) };
+    tokio::spawn(nudge(handle.clone(), parts.pipeline.committed(), stop.clone()));
     let pool = parts.pool.clone();
     let pipeline = parts.pipeline.clone();
     let task = tokio::spawn(async move {
@@ -186,6 +190,49 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
         Ok(())
     });
     (handle, task)
+}
+
+/// Keys, and the logs held against the witness: before anything is served or projected.
+pub(crate) struct Audit {
+    pub(crate) keys: watch::Receiver<Option<Arc<Keys>>>,
+    place: Option<Place>,
+    witnessed: HashMap<TenantId, u64>,
+}
+
+impl Audit {
+    /// Reads the keys and compares every log with what was witnessed of it.
+    ///
+    /// # Errors
+    /// [`crate::cli::Wanting`] when a log is not a continuation of that.
+    pub(crate) async fn start(parts: &Parts, signing: &Signing, file: Option<PathBuf>, stop: CancellationToken) -> Result<Self> {
+        let place = signing.witness.as_deref().map(Place::parse).transpose()?;
+        let keys = signing::watch(signing.clone(), file, stop)?;
+        parts.verified.trust(keys.clone());
+        let first = keys.borrow().clone();
+        let witnessed = match &place {
+            Some(place) => checkpointer::compare(&parts.pool, first.as_ref(), place).await?,
+            None => HashMap::new(),
+        };
+        Ok(Self { keys, place, witnessed })
+    }
+
+    /// Signs and copies every interval until the token is cancelled.
+    pub(crate) fn checkpointer(self, parts: &Parts, interval: Duration, stop: CancellationToken) -> JoinHandle<()> {
+        let Self { keys, place, witnessed } = self;
+        let checkpointer = Checkpointer { pool: parts.pool.clone(), keys, place, interval, witnessed };
+        tokio::spawn(checkpointer.run(stop))
+    }
+}
+
+/// Tells a projector in this process of commits, so that views and feed need not wait for their next look.
+pub(crate) async fn nudge(projector: projector::Handle, committed: Arc<Notify>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = committed.notified() => projector.nudge(),
+            () = stop.cancelled() => return,
+        }
+        tokio::time::sleep(NUDGE_PAUSE).await;
+    }
 }
 
 /// Records what has lapsed as expired. What was extended, settled or closed meanwhile is refused or unchanged, which is

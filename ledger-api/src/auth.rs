@@ -11,7 +11,7 @@ use ledger_core::domain::id::TenantId;
 use ledger_core::store::api_key::{self, KeyRow};
 use subtle::ConstantTimeEq;
 
-pub(crate) use cache::KeyCache;
+pub(crate) use cache::{KeyCache, KnownKey};
 
 use crate::header;
 use crate::problem::{Fault, Problem};
@@ -30,30 +30,48 @@ impl FromRequestParts<Api> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        // Put there by the process itself (`inside.rs`): what comes from outside has headers, and no extensions.
+        // Put there by the process itself (`inside.rs`, `console/ask.rs`): what comes from outside has headers, and no extensions.
         if let Some(inside) = parts.extensions.get::<Self>() {
             return Ok(inside.clone());
         }
         let text = header::bearer(&parts.headers).ok_or_else(unauthenticated)?;
-        let key = api_key::parse(text).ok_or_else(unauthenticated)?;
-        let known = api.keys.find(api, key.tenant, key.id).await?.ok_or_else(unauthenticated)?;
-        if !is_valid(&known.row, &key.hash, api) {
-            return Err(unauthenticated());
-        }
-        if known.row.suspended {
-            return Err(Problem::new(Fault::TenantSuspended, Fault::TenantSuspended.sentence()));
-        }
-        Ok(Self { tenant: known.row.tenant, context: Arc::clone(&known.context) })
+        let key = by_text(api, text).await?;
+        Ok(Self { tenant: key.row.tenant, context: Arc::clone(&key.context) })
     }
 }
 
-/// The secret's hash is compared in constant time, and first, so that nothing else of the key can be learnt without it.
-fn is_valid(row: &KeyRow, hash: &[u8; 32], api: &Api) -> bool {
-    let same = bool::from(row.hash.ct_eq(hash));
-    same && !row.revoked && row.expires_at.is_none_or(|at| at > api.pipeline.now())
+/// The key with this text, if calls may be made with it.
+///
+/// # Errors
+/// `unauthenticated`, `tenant_suspended`, or `unavailable` when it is not known and the database cannot be asked.
+pub(crate) async fn by_text(api: &Api, text: &str) -> Result<Arc<KnownKey>, Problem> {
+    let key = api_key::parse(text).ok_or_else(unauthenticated)?;
+    by_proof(api, key.tenant, key.id, |row| bool::from(row.hash.ct_eq(&key.hash))).await
+}
+
+/// The key with this name, if calls may be made with it and `is_proven` says that the caller has it. The proof is looked
+/// at first, so that nothing else of the key can be learnt without it; it must compare in constant time.
+///
+/// # Errors
+/// See [`by_text`].
+pub(crate) async fn by_proof(
+    api: &Api,
+    tenant: TenantId,
+    id: &str,
+    is_proven: impl FnOnce(&KeyRow) -> bool,
+) -> Result<Arc<KnownKey>, Problem> {
+    let known = api.keys.find(api, tenant, id).await?.ok_or_else(unauthenticated)?;
+    let row = &known.row;
+    if !is_proven(row) || row.revoked || row.expires_at.is_some_and(|at| at <= api.pipeline.now()) {
+        return Err(unauthenticated());
+    }
+    if row.suspended {
+        return Err(Problem::new(Fault::TenantSuspended, Fault::TenantSuspended.sentence()));
+    }
+    Ok(known)
 }
 
 /// One answer whatever is wrong with the key: which keys exist is nobody's business.
-fn unauthenticated() -> Problem {
+pub(crate) fn unauthenticated() -> Problem {
     Problem::new(Fault::Unauthenticated, Fault::Unauthenticated.sentence())
 }

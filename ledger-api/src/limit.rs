@@ -58,6 +58,18 @@ pub(crate) const POSITION_WAIT_SECONDS_MAX: u64 = 30;
 /// How often the views' position is looked at while somebody waits for it.
 pub(crate) const POSITION_POLL: Duration = Duration::from_millis(5);
 
+/// A read that names no position goes to a replica that has everything durable this long ago: as old as a client that
+/// reads on its own may notice without being surprised.
+pub(crate) const REPLICA_AGE_MAX: Duration = Duration::from_secs(1);
+/// How often primary and replicas are compared: several times within the age above.
+pub(crate) const REPLICA_PROBE_INTERVAL: Duration = Duration::from_millis(200);
+/// A server that does not answer by then is away; reads that wait for it are asked again elsewhere.
+pub(crate) const REPLICA_PROBE_TIME_MAX: Duration = Duration::from_millis(500);
+/// A replica that does not say by then where it is, is not asked for more: the primary would have answered long ago.
+pub(crate) const REPLICA_ASK_TIME_MAX: Duration = Duration::from_millis(100);
+/// Tenants whose position on a replica is remembered: a few bytes each.
+pub(crate) const REPLICA_TENANTS_REMEMBERED_MAX: usize = 100_000;
+
 /// Rows of a page when the caller does not say.
 pub(crate) const PAGE_ROWS: u32 = 100;
 /// Most rows of a page.
@@ -80,12 +92,36 @@ pub(crate) const AGE_BUCKETS_MAX: usize = 12;
 pub(crate) const AGE_DAYS_MAX: u32 = 3_660;
 /// Tenants whose first event is remembered: 100 bytes each.
 pub(crate) const TENANTS_REMEMBERED_MAX: usize = 100_000;
+/// Items, locations or accounts looked at for one page of a search.
+pub(crate) const DEFINITIONS_SCANNED_MAX: i64 = 10_000;
+/// Words of a search: each is looked for in every definition.
+pub(crate) const SEARCH_WORDS_MAX: usize = 8;
+/// Movements looked at for one filtered page of a stock card.
+pub(crate) const MOVEMENTS_SCANNED_MAX: i64 = 10_000;
+/// Points of an item's history, if the caller does not say.
+pub(crate) const HISTORY_POINTS: u32 = 120;
+/// Most points of an item's history: more than a screen shows.
+pub(crate) const HISTORY_POINTS_MAX: u32 = 1_000;
+/// Points times places of one history: each is a look-up or a few.
+pub(crate) const HISTORY_LOOKUPS_MAX: i64 = 20_000;
+/// Minutes of activity on the overview.
+pub(crate) const ACTIVITY_MINUTES: i64 = 60;
+/// Open holds and pending entries are counted up to here.
+pub(crate) const OVERVIEW_COUNT_MAX: i64 = 10_000;
 /// Events looked at for one filtered page; the answer says how far it came.
 pub(crate) const EVENTS_SCANNED_MAX: i64 = 10_000;
 /// Runs of 256 events read at once in a search for who did what: 4 MB or so of rows.
 pub(crate) const TRAIL_RUNS_AT_ONCE: usize = 16;
 /// Runs that mention a word, looked at at once for the other words: each is one look-up per word.
 pub(crate) const TRAIL_RUNS_LOOKED_AT_MAX: i64 = 10_000;
+/// Events folded to answer one proof of a seal where the views do not give its balances: seconds of one core.
+pub(crate) const SEAL_REPLAY_EVENTS_MAX: i64 = 1_000_000;
+/// Such folds at once: each holds a tenant's whole state.
+pub(crate) const SEAL_REPLAYS_AT_ONCE_MAX: usize = 1;
+/// Events of one page of such a fold.
+pub(crate) const SEAL_REPLAY_PAGE: i64 = 5_000;
+/// Events read at a time while a filtered page is looked for from the log's end.
+pub(crate) const EVENTS_AT_ONCE: i64 = 1_000;
 /// Bytes of a cursor as text.
 pub(crate) const CURSOR_BYTES_MAX: usize = 512;
 
@@ -95,6 +131,13 @@ pub(crate) const FEEDS_MAX: usize = 256;
 pub(crate) const FEED_POLL: Duration = Duration::from_millis(200);
 /// An idle event stream says so, so that proxies keep it open.
 pub(crate) const FEED_HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Bytes of a form of the console: a key and a path.
+pub(crate) const CONSOLE_FORM_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of an answer that the console makes a page of: a report of 50,000 rows.
+pub(crate) const CONSOLE_ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Whoever signs in to the console signs in again after this long: a working day.
+pub(crate) const CONSOLE_SESSION_TIME: Duration = Duration::from_secs(12 * 3_600);
 
 /// A health answer is reused for this long: probes must not load what they probe.
 pub(crate) const HEALTH_REUSE: Duration = Duration::from_millis(500);

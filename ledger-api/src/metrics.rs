@@ -91,7 +91,7 @@ pub(crate) struct RequestMetrics {
 impl RequestMetrics {
     /// For the routes of the document.
     pub(crate) fn new<'a>(routes: impl IntoIterator<Item = &'a str>) -> Self {
-        let lines = |route: &'a str| (Box::from(route), METHODS.iter().map(|method| Line::new(route, method)).collect());
+        let lines = |route: &str| (Box::from(route), METHODS.iter().map(|method| Line::new(route, method)).collect());
         Self {
             routes: routes.into_iter().map(lines).collect(),
             unmatched: Line::new(UNMATCHED, "other"),

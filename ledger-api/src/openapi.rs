@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod events;
 mod headers;
 mod results;
 
@@ -22,14 +23,16 @@ use crate::query::catalogue::{AccountBody, ItemBody, LocationBody};
 use crate::query::document::{CountBody, ExpectationBody, TransferBody};
 use crate::query::entry::EntryBody;
 use crate::query::reservation::ReservationBody;
-use crate::query::{definition, period, report};
+use crate::query::{audit, definition, period, report};
 use crate::state::Api;
 pub(crate) use answers::{
-    AcceptedAnswer, BatchAnswers, CommandAnswers, DownloadAnswer, EventsAnswer, GoneAnswer, LinkedAnswer, PageAnswer,
-    PagedReportAnswer, PlainAnswer, PlainPageAnswer, ProbeProblems, PublicProblems, PutAnswer, ReadAnswer, ReportAnswer,
-    StreamAnswer,
+    AcceptedAnswer, BatchAnswers, CheckpointAnswer, CommandAnswers, DownloadAnswer, EventsAnswer, GoneAnswer, LinkedAnswer,
+    PageAnswer, PagedReportAnswer, PlainAnswer, PlainPageAnswer, ProbeProblems, PublicProblems, PutAnswer, ReadAnswer,
+    ReportAnswer, StatefulAnswer, StreamAnswer,
 };
 pub(crate) use bodies::{BatchBody, TransactionBody};
+pub use events::event_schemas;
+pub(crate) use events::{data_schema, named_schemas, references};
 pub(crate) use headers::{BatchHeaders, CommandHeaders, KeyHeaders, ReadHeaders};
 pub(crate) use results::{
     AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult, DimensionResult,
@@ -102,7 +105,7 @@ const SCHEME: &str = "api_key";
         (name = "Webhooks", description = "Endpoints that are told of events"),
         (name = "Jobs", description = "Work done beside the requests: exports, reports, imports"),
         (name = "Log", description = "The events themselves"),
-        (name = "Audit", description = "Proofs, verifications, and who did what"),
+        (name = "Audit", description = "Who did what; signed checkpoints of the log and proofs of what is in it, to be checked without trusting this service"),
         (name = "Operations", description = "Health, metrics, documents; no credential needed")
     ),
     components(schemas(
@@ -127,8 +130,12 @@ const SCHEME: &str = "api_key";
         Page<crate::query::webhook::WebhookBody>, crate::query::webhook::DeliveryBody, Page<crate::query::webhook::DeliveryBody>,
         crate::query::webhook::SecretBody,
         crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
-        crate::query::trail::TrailPage, crate::query::verification::VerificationBody,
-        Page<crate::query::verification::VerificationBody>,
+        crate::query::event::OneEvent, crate::query::trail::TrailPage,
+        crate::query::verification::VerificationBody, Page<crate::query::verification::VerificationBody>,
+        audit::checkpoint::CheckpointBody, Page<audit::checkpoint::CheckpointBody>, audit::keys::KeysBody,
+        audit::proof::InclusionBody, audit::proof::ConsistencyBody, audit::seal::SealProofBody,
+        crate::query::overview::Overview, crate::query::history::History,
+        crate::query::located::LocatedBody, Page<crate::query::located::LocatedBody>,
         AccountResult, AccountSetResult, CalendarResult, CostAddedResult, CountResult, CurrencyRevaluedResult,
         DimensionResult, EntryResult, ExpectationResult, ItemResult, KitResult, LocationResult, MovedResult,
         PeriodResult, PersonResult, PolicyResult, ReservationResult, RevaluedResult, RuleResult, StatusChangedResult, StepResult,
@@ -140,7 +147,9 @@ struct Base;
 
 /// The document before the handlers are added.
 pub(crate) fn base() -> OpenApi {
-    Base::openapi()
+    let mut document = Base::openapi();
+    events::add(document.components.get_or_insert_with(Components::default));
+    document
 }
 
 /// Adds what holds for every operation.

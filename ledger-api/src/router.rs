@@ -1,7 +1,7 @@
 //! Every route. Under `/v1` no handler runs without a principal: each takes a `Caller`, a `Reading` or a `Principal`.
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::compression::CompressionLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,13 +13,15 @@ use crate::command::{
 };
 use crate::edge::note_route;
 use crate::problem::{Fault, Problem, pages};
+use crate::query::audit::{checkpoint, keys, proof, seal};
+use crate::query::replica::with_fallback;
 use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
 use crate::query::{
-    account, account_set, card, catalogue, definition, document, entry, event, job, lot, period as calendar, person, promise,
-    reservation, statement, stock, trail, verification, webhook,
+    account, account_set, card, catalogue, definition, document, entry, event, history, job, located, lot, overview,
+    period as calendar, person, promise, reservation, statement, stock, trail, verification, webhook,
 };
 use crate::state::Api;
-use crate::{health, metrics, openapi};
+use crate::{console, health, metrics, openapi};
 
 /// What changes the ledger. Answers are small and the path is hot: no compression.
 fn commands() -> OpenApiRouter<Api> {
@@ -83,6 +85,8 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(stock::get_level))
         .routes(routes!(stock::lookup))
         .routes(routes!(card::get_card))
+        .routes(routes!(history::get_history))
+        .routes(routes!(located::list_stock))
         .routes(routes!(promise::get_promise))
         .routes(routes!(lot::list_lots))
         .routes(routes!(lot::get_serial))
@@ -127,9 +131,17 @@ fn queries() -> OpenApiRouter<Api> {
         .routes(routes!(vat::get_vat))
         .routes(routes!(valuation::get_inventory_valuation))
         .routes(routes!(person::get_person))
+        .routes(routes!(overview::get_overview))
         .routes(routes!(event::list_events))
+        .routes(routes!(event::get_event))
         .routes(routes!(event::get_stream))
         .routes(routes!(trail::search_trail))
+        .routes(routes!(checkpoint::get_checkpoint))
+        .routes(routes!(checkpoint::list_checkpoints))
+        .routes(routes!(keys::list_audit_keys))
+        .routes(routes!(proof::get_inclusion_proof))
+        .routes(routes!(proof::get_consistency_proof))
+        .routes(routes!(seal::get_seal_proof))
         .layer(CompressionLayer::new())
 }
 
@@ -169,11 +181,13 @@ fn operations() -> OpenApiRouter<Api> {
 pub(crate) fn build(api: Api) -> (Router, OpenApi) {
     let (router, document) = describe();
     api.document.set(&document);
+    let router = router.route_layer(from_fn_with_state(api.clone(), with_fallback)).with_state(api.clone());
     let router = router
+        .clone()
+        .merge(console::routes(api, router))
         .route_layer(from_fn(note_route))
         .method_not_allowed_fallback(|| async { Problem::new(Fault::MethodNotAllowed, Fault::MethodNotAllowed.sentence()) })
-        .fallback(|| async { Problem::new(Fault::NotFound, Fault::NotFound.sentence()) })
-        .with_state(api);
+        .fallback(|| async { Problem::new(Fault::NotFound, Fault::NotFound.sentence()) });
     (router, document)
 }
 

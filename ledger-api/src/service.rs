@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
+use crate::console;
 use crate::edge::Edge;
 use crate::inside::Inside;
 use crate::limit::{
@@ -27,7 +28,7 @@ use crate::limit::{
 };
 use crate::metrics::RequestMetrics;
 use crate::options::Options;
-use crate::query::position;
+use crate::query::{position, replica};
 use crate::router;
 use crate::state::{Api, Resources};
 
@@ -54,7 +55,11 @@ impl Service {
     pub fn new(options: Options, resources: Resources) -> Self {
         let api = Api::new(&options, resources);
         let (routes, document) = router::build(api.clone());
-        let metrics = Arc::new(RequestMetrics::new(document.paths.paths.keys().map(String::as_str)));
+        let mut paths: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        for page in console::paths() {
+            paths.push(page);
+        }
+        let metrics = Arc::new(RequestMetrics::new(paths));
         let edge = Edge::new(routes, Arc::clone(&metrics), options.clone());
         Self { api, edge, metrics, options }
     }
@@ -70,7 +75,11 @@ impl Service {
     /// # Errors
     /// [`Error`] when a part of the service broke; it has stopped by then.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
-        let background = [tokio::spawn(position::poll(self.api.clone())), tokio::spawn(keep_metrics(self.api.clone()))];
+        let background = [
+            tokio::spawn(position::poll(self.api.clone())),
+            tokio::spawn(replica::watch(self.api.clone())),
+            tokio::spawn(keep_metrics(self.api.clone())),
+        ];
         let slots = Arc::new(Semaphore::new(self.options.connections_max));
         let (server, graceful) = (builder(), GracefulShutdown::new());
         loop {

@@ -25,7 +25,7 @@ use crate::memory::Memory;
 use crate::sink::redis::Sink;
 use crate::stop::{self, Part};
 use crate::tenant::{Batch, TenantViews};
-use crate::{Error, Options};
+use crate::{Error, Options, version};
 
 /// A stopped tenant is tried again after this long.
 const STOPPED_PAUSE: Duration = Duration::from_secs(10);
@@ -69,6 +69,7 @@ impl Loop {
     /// Runs until stopped; finishes what is begun.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
         let mut state = State::default();
+        self.look_at_versions().await;
         while !stop.is_cancelled() {
             let behind = behind(&self.options.pool).await.unwrap_or_else(|error| {
                 tracing::warn!(error = &error as &dyn std::error::Error, "looking for news failed");
@@ -85,6 +86,22 @@ impl Loop {
             }
         }
         while state.running.join_next().await.is_some() {}
+    }
+
+    /// Says so when the rows are of another version than those made here. Where there are none yet, they are of this one.
+    async fn look_at_versions(&self) {
+        let pool = &self.options.pool;
+        let looked = async {
+            version::claim_empty(pool).await?;
+            version::compare(pool).await
+        };
+        match looked.await {
+            Ok(found) if !found.older.is_empty() => {
+                tracing::warn!(views = found.older.join(", "), "rows of an older version: `ledgerd rebuild all` makes them new");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "looking for the views' versions failed"),
+        }
     }
 
     /// Gives each tenant that is behind a task, as long as there is room.

@@ -29,6 +29,12 @@ pub enum Error {
     /// It was told to end before it was done.
     #[error("stopped before its end")]
     Stopped,
+    /// Views are being rebuilt already.
+    #[error("another `ledgerd rebuild` is under way")]
+    RebuildUnderWay,
+    /// The copies could not take the views' places.
+    #[error("the views were in use all the time, and the copies did not get their places; they are kept: run it again")]
+    RebuildNoGap,
     /// A bug; what it was doing is given up.
     #[error("a task panicked")]
     Panic(#[source] tokio::task::JoinError),
@@ -59,6 +65,7 @@ impl Error {
             Self::Store(error) => error.is_transient(),
             Self::Database(_) | Self::Broker(_) => true,
             Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Newer(_) | Self::Stopped | Self::Panic(_) => false,
+            Self::RebuildUnderWay | Self::RebuildNoGap => false,
         }
     }
 }

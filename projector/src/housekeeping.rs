@@ -49,7 +49,7 @@ pub(crate) async fn run(options: Options, leases: Leases, stop: CancellationToke
         if let Err(error) = sweep(&options, &leases, &mut handed).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "looking for what has lapsed failed");
         }
-        if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
+        if leases.holds_any() && forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
             if let Err(error) = schedule(&options, &leases).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "looking for what may be forgotten failed");
             }

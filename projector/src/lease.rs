@@ -73,6 +73,12 @@ impl Leases {
         self.now().has(tenant)
     }
 
+    /// Whether there is any tenant to work for.
+    #[must_use]
+    pub fn holds_any(&self) -> bool {
+        self.now().shards != 0
+    }
+
     pub(crate) fn now(&self) -> Held {
         *self.0.borrow()
     }

@@ -21,11 +21,13 @@ mod lease;
 mod memory;
 mod options;
 mod page;
+pub mod rebuild;
 mod service;
 pub mod sink;
 mod stop;
 mod tenant;
 mod trail;
+pub mod version;
 pub mod view;
 pub mod webhook;
 

@@ -113,7 +113,7 @@ impl TenantViews {
             (self.tables, self.cursor) = (tables, Some(cursor));
             return Ok(Step::default());
         };
-        if (page.is_full || is_cut) && end == Position::MAX {
+        if (page.is_full || is_cut) && end.saturating_sub(next) > batch.events_max {
             self.ahead.start(pool, self.tenant, next, batch.events_max);
         }
         let mut tx = pool.begin().await?;
@@ -172,9 +172,9 @@ async fn reach_rows_by_key(db: &mut PgConnection) -> Result<(), Error> {
 /// Values of everything that changed.
 fn entries(tenant: TenantId, tables: &Tables, as_of: Position) -> Vec<Entry> {
     let skus: HashSet<Sku> = tables.changed_skus();
-    let stock = skus.iter().filter_map(|sku| Entry::stock(tenant, sku, &tables.stock(sku, as_of)?));
+    let stock = skus.iter().filter_map(|sku| Entry::stock(tenant, sku, tables.stock(sku, as_of)?));
     let accounts =
-        tables.changed_accounts().into_iter().filter_map(|code| Entry::account(tenant, code, &tables.account(code, as_of)?));
+        tables.changed_accounts().into_iter().filter_map(|code| Entry::account(tenant, code, tables.account(code, as_of)?));
     stock.chain(accounts).collect()
 }
 

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage (clap), 3 looked at and found wanting (`verify`, `doctor`, refused rows).
 
 mod bench;
+mod checkpoint;
 pub(crate) mod connect;
 mod doctor;
 mod down;
@@ -14,6 +15,7 @@ mod migrate;
 mod offline;
 mod output;
 mod project;
+mod rebuild;
 mod replay;
 mod republish;
 mod serve;
@@ -24,10 +26,10 @@ mod webhook;
 
 pub(crate) use connect::Urls;
 pub(crate) use tenant::create as create_tenant;
-pub(crate) use verify::verifiers;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -88,18 +90,39 @@ enum Verb {
     /// Replay a tenant's log from nothing and compare everything with it.
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Args),
+    /// Fold views anew beside those in use, and put the new ones in their places.
+    #[command(after_help = rebuild::EXAMPLES)]
+    Rebuild(rebuild::Args),
     /// List webhooks, and try their deliveries again.
     #[command(after_help = "Example:\n  ledgerd webhook list --tenant acme")]
     Webhook(webhook::Args),
     /// Publish a tenant's events to NATS again, such as after the broker lost its data.
     #[command(after_help = "Example:\n  ledgerd republish --tenant acme --follow")]
     Republish(republish::Args),
+    /// Sign the logs' heads, keep copies out of reach, manage the keys.
+    #[command(after_help = "Example:\n  ledgerd checkpoint export --to s3://audit/ledger")]
+    Checkpoint(checkpoint::Args),
     /// Measure this machine and print ratios within one run.
     #[command(after_help = "Example:\n  ledgerd bench --only pipeline")]
     Bench(bench::Args),
     /// Say what is installed, reachable and configured, and what is not.
     #[command(after_help = "Example:\n  ledgerd doctor")]
     Doctor(doctor::Args),
+}
+
+/// How often checkpoints are signed.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct CheckpointInterval {
+    /// Seconds between checkpoints of a log that goes on, where the projector runs.
+    #[arg(long, env = "LEDGERD_CHECKPOINT_INTERVAL", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    checkpoint_interval: u64,
+}
+
+impl CheckpointInterval {
+    /// As time.
+    pub(crate) const fn time(&self) -> Duration {
+        Duration::from_secs(self.checkpoint_interval)
+    }
 }
 
 /// Runs the verb.
@@ -119,7 +142,9 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Replay(args) => replay::run(args, json).await,
         Verb::Webhook(args) => webhook::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
+        Verb::Rebuild(args) => rebuild::run(args, json).await,
         Verb::Republish(args) => republish::run(args, json).await,
+        Verb::Checkpoint(args) => checkpoint::run(args, json).await,
         Verb::Bench(args) => bench::run(args, json).await,
         Verb::Doctor(args) => doctor::run(args, json).await,
     }
@@ -140,8 +165,20 @@ pub(crate) fn log(cli: &Cli) {
     }
 }
 
+/// Looked at and found wanting: ends the process with that exit code.
+#[derive(Debug)]
+pub(crate) struct Wanting(pub(crate) String);
+
+impl std::fmt::Display for Wanting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Wanting {}
+
 /// Says why, with its causes.
 pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("ledgerd: {error:#}");
-    ExitCode::FAILURE
+    if error.is::<Wanting>() { ExitCode::from(WANTING) } else { ExitCode::FAILURE }
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::connect::Urls;
 use super::output;
 use crate::node;
+use crate::signing::Signing;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -22,10 +23,15 @@ pub(crate) struct Args {
     #[arg(long)]
     migrate: bool,
     #[command(flatten)]
+    interval: super::CheckpointInterval,
+    #[command(flatten)]
+    signing: Signing,
+    #[command(flatten)]
     urls: Urls,
 }
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let key_file = args.signing.file(&args.urls)?;
     let urls = args.urls.resolve()?;
     if args.migrate {
         ledger_core::store::migrate(urls.database()?).await.context("migrating")?;
@@ -33,9 +39,13 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let parts = node::connect(&urls).await?;
     let stop = CancellationToken::new();
     let projecting = CancellationToken::new();
+    let audit = node::Audit::start(&parts, &args.signing, key_file, projecting.clone()).await?;
+    let keys = audit.keys.clone();
     let projector = args.projector.then(|| node::projector(&parts, &urls, projecting.clone()));
+    let checkpointer = args.projector.then(|| audit.checkpointer(&parts, args.interval.time(), projecting.clone()));
     let feed = projector.as_ref().map(|(handle, _)| node::Feed::of(handle)).unwrap_or_default();
-    let api = node::api(parts.pool.clone(), urls.redis_url.as_deref(), parts.pipeline.clone(), feed).await?;
+    let replicas = urls.replicas(node::POOL_CONNECTIONS_MAX)?;
+    let api = node::api(parts.pool.clone(), replicas, urls.redis_url.as_deref(), parts.pipeline.clone(), feed, keys).await?;
     let listener = TcpListener::bind(&args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
     output::print(&format!("http://{}", listener.local_addr()?))?;
     let serving = tokio::spawn(node::serve(api, listener, stop.clone()));
@@ -46,6 +56,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     if let Some((handle, task)) = projector {
         drop(handle);
         task.await??;
+    }
+    if let Some(task) = checkpointer {
+        task.await?;
     }
     parts.finish().await?;
     Ok(ExitCode::SUCCESS)

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::{KNOWN_FILE, Known, Urls};
 use super::output;
+use crate::signing::{self, Signing};
 use crate::supervisor::{self, Source};
 use crate::{demo, node};
 
@@ -30,6 +31,10 @@ pub(crate) struct Args {
     /// Do not install missing servers.
     #[arg(long)]
     no_install: bool,
+    #[command(flatten)]
+    interval: super::CheckpointInterval,
+    #[command(flatten)]
+    signing: Signing,
     #[command(flatten)]
     urls: Urls,
 }
@@ -72,15 +77,21 @@ async fn live(args: &Args, servers: &supervisor::Running) -> Result<()> {
     ledger_core::store::migrate(urls.database()?).await.context("migrating")?;
     let parts = node::connect(&urls).await?;
     let dir = supervisor::data_dir(args.urls.data_dir.as_deref())?;
+    let (stop, projecting) = (CancellationToken::new(), CancellationToken::new());
+    let key_file = signing_keys(&args.signing, &dir)?;
+    let audit = node::Audit::start(&parts, &args.signing, Some(key_file), projecting.clone()).await?;
+    let keys = audit.keys.clone();
     let demo_key = if args.no_demo { None } else { Some(make_demo(&parts, &dir).await?) };
     let listener = listen(args.listen).await?;
     let address = format!("http://{}", listener.local_addr()?);
     remember(&dir, &urls, &address)?;
     servers.announce(&address)?;
 
-    let (stop, projecting) = (CancellationToken::new(), CancellationToken::new());
     let (handle, projector) = node::projector(&parts, &urls, projecting.clone());
-    let api = node::api(parts.pool.clone(), urls.redis_url.as_deref(), parts.pipeline.clone(), node::Feed::of(&handle)).await?;
+    let checkpointer = audit.checkpointer(&parts, args.interval.time(), projecting.clone());
+    let feed = node::Feed::of(&handle);
+    let replicas = urls.replicas(node::POOL_CONNECTIONS_MAX)?;
+    let api = node::api(parts.pool.clone(), replicas, urls.redis_url.as_deref(), parts.pipeline.clone(), feed, keys).await?;
     let serving = tokio::spawn(node::serve(api, listener, stop.clone()));
     output::print(&welcome(servers, &address, demo_key.as_deref()))?;
     node::told_to_stop().await?;
@@ -90,6 +101,7 @@ async fn live(args: &Args, servers: &supervisor::Running) -> Result<()> {
     projecting.cancel();
     drop(handle);
     projector.await??;
+    checkpointer.await?;
     parts.finish().await
 }
 
@@ -101,6 +113,18 @@ async fn listen(wanted: Option<SocketAddr>) -> Result<TcpListener> {
             bound => bound.with_context(|| format!("listening on {LISTEN}")),
         },
     }
+}
+
+/// The keys that sign checkpoints: the file that is named, or one of its own, made at the first start.
+fn signing_keys(signing: &Signing, dir: &Path) -> Result<PathBuf> {
+    if let Some(file) = &signing.signing_keys {
+        return Ok(file.clone());
+    }
+    let file = signing::data_file(Some(dir))?;
+    if !file.exists() {
+        signing::create(&file, signing.name())?;
+    }
+    Ok(file)
 }
 
 /// The demo tenant, and the key to it: made once, kept where only the owner reads.
@@ -145,7 +169,10 @@ fn write_private(path: &PathBuf, bytes: &[u8]) -> Result<()> {
 }
 
 fn welcome(servers: &supervisor::Running, address: &str, key: Option<&str>) -> String {
-    let mut text = format!("{}\n\n  API   {address}\n  Docs  {address}/docs\n", supervisor::table::render(&servers.parts));
+    let mut text = format!(
+        "{}\n\n  API      {address}\n  Docs     {address}/docs\n  Console  {address}/console\n",
+        supervisor::table::render(&servers.parts)
+    );
     let Some(key) = key else { return text };
     let curl = |name: &str, quantity: &str| {
         let body =
@@ -154,7 +181,9 @@ fn welcome(servers: &supervisor::Running, address: &str, key: Option<&str>) -> S
             "curl -si {address}/v1/reservations -H 'Authorization: Bearer {key}' \\\n       -H 'Idempotency-Key: {name}' -H 'Content-Type: application/json' \\\n       -d '{body}'"
         )
     };
-    text.push_str(&format!("  Key   {key}   (tenant {})\n\n", demo::TENANT));
+    text.push_str(&format!("  Key      {key}   (tenant {})\n", demo::TENANT));
+    // What stands behind the # is not sent, so the key is in no log.
+    text.push_str(&format!("\n  Open the console, signed in:  {address}/console/login#{key}\n\n"));
     text.push_str(&format!("  1. Reserve two grinders:\n     {}\n\n", curl("try-1", "2")));
     text.push_str(&format!(
         "  2. The same again changes nothing and answers the same (Idempotent-Replayed: true):\n     {}\n\n",

@@ -101,7 +101,7 @@ pub(super) async fn tenants(pool: &sqlx::PgPool, code: Option<&str>) -> Result<V
 }
 
 /// The keys given, and the public halves of the node's own.
-pub(crate) fn verifiers(mut given: Vec<Verifier>, signing_keys: Option<&Path>) -> Result<Vec<Verifier>> {
+fn verifiers(mut given: Vec<Verifier>, signing_keys: Option<&Path>) -> Result<Vec<Verifier>> {
     if let Some(file) = signing_keys {
         let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         let own = Keys::parse(&text).with_context(|| format!("reading {}", file.display()))?;

@@ -18,8 +18,8 @@ pub(crate) async fn business(c: &Client, rounds: usize) -> i64 {
     for (sku, method) in [("A", "moving_average"), ("B", "fifo"), ("C", "moving_average")] {
         c.put(&format!("/v1/items/{sku}"), &json!({"name": sku, "method": method})).await.expect(201);
     }
-    c.put("/v1/accounts/1930", &json!({"name": "Bank", "type": "asset"})).await;
-    c.put("/v1/accounts/3001", &json!({"name": "Sales", "type": "revenue"})).await;
+    c.put("/v1/accounts/1930", &json!({"name": "Bank", "account_type": "asset"})).await.expect(201);
+    c.put("/v1/accounts/3001", &json!({"name": "Sales", "account_type": "revenue"})).await.expect(201);
     let mut last = 0;
     for n in 0..rounds {
         for sku in ["A", "B", "C"] {
@@ -31,7 +31,7 @@ pub(crate) async fn business(c: &Client, rounds: usize) -> i64 {
         let moved = json!({"sku": "A", "from": "MAIN", "to": "SHOP", "quantity": "2"});
         c.post("/v1/stock/transfers", &moved).await.expect(201);
         c.reserve(&format!("R{n}"), "B", "1", 3_600).await.expect(201);
-        let postings = json!([{"account": "1930", "amount": "12.50"}, {"account": "3001", "amount": "-12.50"}]);
+        let postings = json!([{"account": "1930", "debit": "12.50"}, {"account": "3001", "credit": "12.50"}]);
         let entry = json!({"id": format!("E{n}"), "postings": postings, "reference": format!("INV {n}")});
         last = c.post("/v1/journal/entries", &entry).await.expect(201).position();
         // Refused, so that there are answers without events.

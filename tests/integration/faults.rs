@@ -50,13 +50,13 @@ async fn a_thousand_clients_on_a_hundred_units_sell_exactly_a_hundred() {
 }
 
 /// Clients that keep sending numbered commands and remember what was acknowledged.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     tasks: Vec<tokio::task::JoinHandle<BTreeMap<String, i64>>>,
 }
 
 impl Load {
-    fn start(client: &Client, clients: usize) -> Self {
+    pub(crate) fn start(client: &Client, clients: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let tasks = (0..clients).map(|n| tokio::spawn(Self::client(client.clone(), n, Arc::clone(&stop)))).collect();
         Self { stop, tasks }
@@ -86,7 +86,7 @@ impl Load {
         acknowledged
     }
 
-    async fn finish(self) -> BTreeMap<String, i64> {
+    pub(crate) async fn finish(self) -> BTreeMap<String, i64> {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = BTreeMap::new();
         for task in self.tasks {
@@ -116,7 +116,7 @@ async fn check_log(c: &Client, acknowledged: &BTreeMap<String, i64>) {
     assert_eq!(found.len(), acknowledged.len());
 }
 
-async fn stocked(world: &World, node: &Node, code: &str) -> Client {
+pub(crate) async fn stocked(world: &World, node: &Node, code: &str) -> Client {
     let c = node.client(&world.tenant(code));
     c.catalogue(&["X"]).await;
     c.receive("X", "1000000", "1").await;
@@ -209,7 +209,7 @@ async fn a_flushed_cache_and_a_stopped_broker_lose_nothing() {
 }
 
 /// The positions a subscriber gets from the stream, once it has seen `head`; order is checked as they come.
-async fn received(world: &World, head: i64) -> BTreeSet<i64> {
+pub(crate) async fn received(world: &World, head: i64) -> BTreeSet<i64> {
     let client = projector::feed::connect(world.nats_url.as_deref().unwrap()).await.unwrap();
     let context = async_nats::jetstream::new(client);
     let deadline = Instant::now() + Duration::from_secs(60);

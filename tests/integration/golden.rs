@@ -14,17 +14,20 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+/// Every stored form.
+pub(crate) fn lines() -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/events.ndjson");
+    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 #[test]
 fn stored_events_decode_and_encode_to_the_same_bytes() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/events.ndjson");
-    let lines = std::fs::read_to_string(path).unwrap();
     let mut types = std::collections::BTreeSet::new();
-    for line in lines.lines() {
-        let golden: Value = serde_json::from_str(line).unwrap();
+    for golden in lines() {
         let number = i16::try_from(golden["type"].as_i64().unwrap()).unwrap();
         let version = i16::try_from(golden["schema"].as_i64().unwrap()).unwrap();
         let bytes = unhex(golden["bytes"].as_str().unwrap());

@@ -81,6 +81,10 @@ faults! {
     TooManyJobs => 429 "too_many_jobs" "Too many jobs" retry 60, "as many jobs of this tenant wait as may wait at once";
     /// A bug.
     Internal => 500 "internal" "Internal error", "something went wrong here; it has been logged";
+    /// What is stored is not what was appended.
+    LogDamaged => 500 "log_damaged" "Log damaged", "what is stored of this log is not what was appended; nothing is proven of it";
+    /// Nothing to sign with.
+    NoSigningKey => 503 "no_signing_key" "No signing key", "this node has no key to sign checkpoints with";
     /// The queue is full.
     Busy => 503 "busy" "Busy" retry 1, "more is asked than can be done at present";
     /// A part is down.

@@ -3,20 +3,49 @@
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use ledger_core::domain::id::{LocationCode, Sku};
+use ledger_core::domain::id::{LocationCode, Position, Sku};
 use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::domain::time::Timestamp;
 use ledger_core::store;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::page::Place;
-use super::{Exact, PageQuery, Reading, corrupt, event_type, stock};
+use super::balance::position_before;
+use super::moment::{Since, Until};
+use super::page::{Age, Place};
+use super::{Exact, Reading, corrupt, event_type, stock};
+use crate::limit::MOVEMENTS_SCANNED_MAX;
 use crate::openapi::{PageAnswer, ReadHeaders};
 use crate::path::{Asked, Named};
-use crate::problem::Problem;
+use crate::problem::{Fault, Problem};
 use crate::state::Api;
+
+/// Which movements.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CardQuery {
+    /// Recorded then or later.
+    #[param(nullable = false)]
+    from: Option<Since>,
+    /// Recorded then or earlier.
+    #[param(nullable = false)]
+    to: Option<Until>,
+    /// Movements of this type only. At most 10,000 are looked at per call: a page may have few rows, or none, and still a
+    /// successor.
+    #[param(schema_with = event_type::schema, required = false)]
+    r#type: Option<String>,
+    /// The oldest first if absent.
+    #[param(inline, nullable = false)]
+    order: Option<Age>,
+    /// Rows of a page, 1 to 1,000; 100 if absent.
+    #[param(minimum = 1, maximum = 1000, nullable = false)]
+    limit: Option<u32>,
+    /// From `next_cursor` or `Link: rel="next"` of the page before.
+    #[param(max_length = 512, nullable = false)]
+    cursor: Option<String>,
+}
 
 /// One movement.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,6 +91,8 @@ struct Row {
     as_of: i64,
     item_known: bool,
     location_known: bool,
+    looked_position: Option<i64>,
+    looked_line: Option<i32>,
     position: Option<i64>,
     line: Option<i32>,
     r#type: Option<i16>,
@@ -105,46 +136,81 @@ impl Row {
     }
 }
 
+/// Where a page begins and how far the card goes.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    order: Age,
+    /// Behind this movement, in the order.
+    after: (Position, i32),
+    /// The last position in the order.
+    last: Position,
+    type_number: Option<i16>,
+    rows: i64,
+}
+
 /// Shows a stock card
 ///
 /// The movements of an item at a location, in the order the log accepted them, with running quantity and value.
 #[utoipa::path(get, path = "/v1/stock/{sku}/{location}/card", tag = "Stock", operation_id = "get_stock_card",
-    params(("sku" = Sku, Path, description = "The item"), ("location" = LocationCode, Path, description = "Where"), PageQuery, ReadHeaders),
+    params(("sku" = Sku, Path, description = "The item"), ("location" = LocationCode, Path, description = "Where"), CardQuery, ReadHeaders),
     responses(PageAnswer<CardLine>))]
 pub(crate) async fn get_card(
     State(api): State<Api>,
     reading: Reading,
     Named((sku, location)): Named<(Sku, LocationCode)>,
-    Asked(query): Asked<PageQuery>,
+    Asked(query): Asked<CardQuery>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let place = Place::new(&reading, &uri, "", query.limit)?;
-    let after = place.after::<(i64, i32)>(query.cursor.as_deref())?.unwrap_or((0, 0));
-    reading.settle(&api).await?;
+    let scope = format!("{:?}/{:?}/{:?}/{:?}", query.from, query.to, query.r#type, query.order);
+    let place = Place::new(&reading, &uri, &scope, query.limit)?;
+    let after = place.after::<(i64, i32)>(query.cursor.as_deref())?;
+    let api = reading.settle(&api).await?;
+    let bounds = bounds(&api, &reading, &query, (after, place.rows_to_read())).await?;
     let at = (sku.clone(), location.clone());
-    let rows = api.detached(read(api.pool.clone(), reading.tenant.0, at, after, place.rows_to_read())).await?;
+    let rows = api.detached(read(api.pool.clone(), reading.tenant.0, at, bounds)).await?;
     let (as_of, item_known, location_known) =
         rows.first().map_or((0, false, false), |r| (r.as_of, r.item_known, r.location_known));
     stock::must_be_known((item_known, &sku), (location_known, &location))?;
-    let lines = rows.into_iter().filter_map(|row| row.line().transpose()).collect::<Result<Vec<_>, _>>()?;
-    place.show(&reading, as_of, lines, |line| (line.position, line.line))
+    let looked_to = rows.first().and_then(|row| row.looked_position.zip(row.looked_line));
+    let mut lines = rows.into_iter().filter_map(|row| row.line().transpose()).collect::<Result<Vec<_>, _>>()?;
+    let next = place.cut(&mut lines, |line| (line.position, line.line)).or_else(|| place.cursor(&looked_to?));
+    place.show_page(&reading, as_of, lines, next)
 }
 
-async fn read(
-    pool: PgPool,
-    tenant: i64,
-    at: (Sku, LocationCode),
-    after: (i64, i32),
-    rows: i64,
-) -> Result<Vec<Row>, store::Error> {
-    let rows = sqlx::query_as(include_str!("card.sql"))
-        .bind(tenant)
-        .bind(at.0.as_str())
-        .bind(at.1.as_str())
-        .bind(after.0)
-        .bind(after.1)
-        .bind(rows)
-        .fetch_all(&pool)
-        .await?;
-    Ok(rows)
+async fn bounds(
+    api: &Api,
+    reading: &Reading,
+    query: &CardQuery,
+    (after, rows): (Option<(i64, i32)>, i64),
+) -> Result<Bounds, Problem> {
+    let number = |name: &String| {
+        event_type::number(name).ok_or_else(|| Problem::new(Fault::ParameterInvalid, format!("there is no event type {name:?}")))
+    };
+    let type_number = query.r#type.as_ref().map(number).transpose()?;
+    // Recording times never run backwards, so a span of them is a span of positions.
+    let first = match query.from {
+        Some(from) => position_before(api, reading.tenant, from.0).await?.saturating_add(1),
+        None => 1,
+    };
+    let last = match query.to {
+        Some(to) => position_before(api, reading.tenant, Timestamp(to.0.0.saturating_add(1))).await?,
+        None => Position::MAX,
+    };
+    let order = query.order.unwrap_or_default();
+    let (start, last) = match order {
+        Age::Oldest => ((first.saturating_sub(1), i32::MAX), last),
+        Age::Newest => ((last, i32::MAX), first),
+    };
+    Ok(Bounds { order, after: after.unwrap_or(start), last, type_number, rows })
+}
+
+async fn read(pool: PgPool, tenant: i64, at: (Sku, LocationCode), bounds: Bounds) -> Result<Vec<Row>, store::Error> {
+    let statement = match bounds.order {
+        Age::Oldest => include_str!("card.sql"),
+        Age::Newest => include_str!("card_newest.sql"),
+    };
+    let query = sqlx::query_as(statement).bind(tenant).bind(at.0.as_str()).bind(at.1.as_str());
+    let query = query.bind(bounds.after.0).bind(bounds.after.1).bind(bounds.rows).bind(bounds.last);
+    let scanned_max = if bounds.type_number.is_some() { MOVEMENTS_SCANNED_MAX } else { bounds.rows };
+    Ok(query.bind(bounds.type_number).bind(scanned_max).fetch_all(&pool).await?)
 }

@@ -14,13 +14,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::page::Place;
-use super::{PageQuery, Reading, Version, corrupt};
+use super::{Reading, Version, corrupt};
+use crate::limit::{DEFINITIONS_SCANNED_MAX, SEARCH_WORDS_MAX};
 use crate::openapi::{PageAnswer, ReadAnswer, ReadHeaders};
 use crate::path::{Asked, Named};
-use crate::problem::Problem;
+use crate::problem::{Fault, Problem};
 use crate::state::Api;
 
 /// An item as defined.
@@ -155,6 +156,8 @@ pub(crate) struct AccountBody {
 trait Defined: DeserializeOwned + Serialize + Send + 'static {
     /// Statement for a page.
     const LIST: &'static str;
+    /// Statement for a page of those that have some words.
+    const FOUND: &'static str;
     /// Statement for one.
     const ONE: &'static str;
     fn key(&self) -> &str;
@@ -163,9 +166,10 @@ trait Defined: DeserializeOwned + Serialize + Send + 'static {
 }
 
 macro_rules! defined {
-    ($body:ident by $key:ident, $list:literal, $one:literal $(, $column:ident at $at:literal)?) => {
+    ($body:ident by $key:ident, $list:literal, $found:literal, $one:literal $(, $column:ident at $at:literal)?) => {
         impl Defined for $body {
             const LIST: &'static str = include_str!($list);
+            const FOUND: &'static str = include_str!($found);
             const ONE: &'static str = include_str!($one);
 
             fn key(&self) -> &str {
@@ -185,9 +189,9 @@ macro_rules! defined {
     };
 }
 
-defined!(ItemBody by sku, "items.sql", "item.sql");
-defined!(LocationBody by code, "locations.sql", "location.sql");
-defined!(AccountBody by code, "accounts.sql", "account.sql", holds_inventory at 4);
+defined!(ItemBody by sku, "items.sql", "items_found.sql", "item.sql");
+defined!(LocationBody by code, "locations.sql", "locations_found.sql", "location.sql");
+defined!(AccountBody by code, "accounts.sql", "accounts_found.sql", "account.sql", holds_inventory at 4);
 
 /// The definition in a row; `None` in the one row of an empty list.
 fn defined<T: Defined>(row: &PgRow) -> Result<Option<T>, store::Error> {
@@ -207,21 +211,76 @@ async fn read_page<T: Defined>(pool: PgPool, tenant: i64, after: String, rows: i
     Ok((as_of(&rows)?, bodies))
 }
 
+/// Definitions that have some words, and the last one looked at if there may be more behind it.
+async fn read_found<T: Defined>(
+    pool: PgPool,
+    tenant: i64,
+    after: String,
+    rows: i64,
+    patterns: Vec<String>,
+) -> Result<(Position, Vec<T>, Option<String>), store::Error> {
+    let query = sqlx::query(T::FOUND).bind(tenant).bind(after).bind(rows).bind(patterns).bind(DEFINITIONS_SCANNED_MAX);
+    let rows = query.fetch_all(&pool).await?;
+    let bodies = rows.iter().filter_map(|row| defined(row).transpose()).collect::<Result<_, _>>()?;
+    let looked_to = rows.first().map(|row| row.try_get("looked_to")).transpose()?.flatten();
+    Ok((as_of(&rows)?, bodies, looked_to))
+}
+
 async fn read_one<T: Defined>(pool: PgPool, tenant: i64, key: String) -> Result<(Position, Option<T>), store::Error> {
     let row = sqlx::query(T::ONE).bind(tenant).bind(key).fetch_one(&pool).await?;
     Ok((row.try_get(0)?, defined(&row)?))
 }
 
-async fn list<T: Defined>(api: &Api, reading: &Reading, uri: &Uri, query: PageQuery) -> Result<Response, Problem> {
-    let place = Place::new(reading, uri, "", query.limit)?;
+/// Which definitions.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CatalogueQuery {
+    /// Only those with all of these words, or parts of words, in their code or name; upper and lower case are the same. At
+    /// most 10,000 are looked at per call: a page may have few rows, or none, and still a successor.
+    #[param(max_length = 256, nullable = false)]
+    search: Option<String>,
+    /// Rows of a page, 1 to 1,000; 100 if absent.
+    #[param(minimum = 1, maximum = 1000, nullable = false)]
+    limit: Option<u32>,
+    /// From `next_cursor` or `Link: rel="next"` of the page before.
+    #[param(max_length = 512, nullable = false)]
+    cursor: Option<String>,
+}
+
+/// Patterns of LIKE, one for each word, in lower case.
+///
+/// # Errors
+/// `parameter_invalid` for more than [`SEARCH_WORDS_MAX`].
+fn patterns(search: &str) -> Result<Vec<String>, Problem> {
+    let escaped = |word: &str| -> String {
+        let pieces = word.chars().map(|c| if matches!(c, '%' | '_' | '\\') { format!("\\{c}") } else { c.to_string() });
+        format!("%{}%", pieces.collect::<String>())
+    };
+    let patterns: Vec<String> = search.to_lowercase().split_whitespace().map(escaped).collect();
+    if patterns.len() > SEARCH_WORDS_MAX {
+        return Err(Problem::new(Fault::ParameterInvalid, format!("search takes at most {SEARCH_WORDS_MAX} words")));
+    }
+    Ok(patterns)
+}
+
+async fn list<T: Defined>(api: &Api, reading: &Reading, uri: &Uri, query: CatalogueQuery) -> Result<Response, Problem> {
+    let patterns = patterns(query.search.as_deref().unwrap_or(""))?;
+    let place = Place::new(reading, uri, &patterns.join(" "), query.limit)?;
     let after = place.after::<String>(query.cursor.as_deref())?.unwrap_or_default();
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
+    if !patterns.is_empty() {
+        let read = read_found::<T>(api.pool.clone(), reading.tenant.0, after, place.rows_to_read(), patterns);
+        let (as_of, mut bodies, looked_to) = api.detached(read).await?;
+        let next = place.cut(&mut bodies, |body| body.key().to_owned()).or_else(|| place.cursor(&looked_to?));
+        return place.show_page(reading, as_of, bodies, next);
+    }
     let (as_of, bodies) = api.detached(read_page::<T>(api.pool.clone(), reading.tenant.0, after, place.rows_to_read())).await?;
     place.show(reading, as_of, bodies, |body| body.key().to_owned())
 }
 
 async fn one<T: Defined>(api: &Api, reading: &Reading, key: &str, unknown: Rejection) -> Result<Response, Problem> {
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let (as_of, body) = api.detached(read_one::<T>(api.pool.clone(), reading.tenant.0, key.to_owned())).await?;
     let body = body.ok_or_else(|| Problem::unknown(unknown))?;
     reading.show(as_of, Version::Stream(body.version()), &body)
@@ -230,11 +289,11 @@ async fn one<T: Defined>(api: &Api, reading: &Reading, key: &str, unknown: Rejec
 /// Lists items
 ///
 /// By SKU, retired ones included.
-#[utoipa::path(get, path = "/v1/items", tag = "Catalogue", params(PageQuery, ReadHeaders), responses(PageAnswer<ItemBody>))]
+#[utoipa::path(get, path = "/v1/items", tag = "Catalogue", params(CatalogueQuery, ReadHeaders), responses(PageAnswer<ItemBody>))]
 pub(crate) async fn list_items(
     State(api): State<Api>,
     reading: Reading,
-    Asked(query): Asked<PageQuery>,
+    Asked(query): Asked<CatalogueQuery>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     list::<ItemBody>(&api, &reading, &uri, query).await
@@ -250,12 +309,12 @@ pub(crate) async fn get_item(State(api): State<Api>, reading: Reading, Named(sku
 /// Lists locations
 ///
 /// By code, retired ones included.
-#[utoipa::path(get, path = "/v1/locations", tag = "Catalogue", params(PageQuery, ReadHeaders),
+#[utoipa::path(get, path = "/v1/locations", tag = "Catalogue", params(CatalogueQuery, ReadHeaders),
     responses(PageAnswer<LocationBody>))]
 pub(crate) async fn list_locations(
     State(api): State<Api>,
     reading: Reading,
-    Asked(query): Asked<PageQuery>,
+    Asked(query): Asked<CatalogueQuery>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     list::<LocationBody>(&api, &reading, &uri, query).await
@@ -275,11 +334,11 @@ pub(crate) async fn get_location(
 /// Lists accounts
 ///
 /// The chart of accounts by code, closed ones included.
-#[utoipa::path(get, path = "/v1/accounts", tag = "Catalogue", params(PageQuery, ReadHeaders), responses(PageAnswer<AccountBody>))]
+#[utoipa::path(get, path = "/v1/accounts", tag = "Catalogue", params(CatalogueQuery, ReadHeaders), responses(PageAnswer<AccountBody>))]
 pub(crate) async fn list_accounts(
     State(api): State<Api>,
     reading: Reading,
-    Asked(query): Asked<PageQuery>,
+    Asked(query): Asked<CatalogueQuery>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     list::<AccountBody>(&api, &reading, &uri, query).await
@@ -328,6 +387,13 @@ mod tests {
         let shown = (shown::<ItemBody>(&item), shown::<LocationBody>(&location), shown::<AccountBody>(&account));
         [&mut item, &mut location, &mut account].into_iter().for_each(with_columns);
         assert_eq!(shown, (item, location, account));
+    }
+
+    #[test]
+    fn words_are_looked_for_as_they_are() {
+        assert_eq!(patterns("  Grün 5%_x\\ ").unwrap(), ["%grün%", "%5\\%\\_x\\\\%"]);
+        assert!(patterns("").unwrap().is_empty());
+        assert_eq!(patterns(&"a ".repeat(9)).unwrap_err().code(), "parameter_invalid");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use utoipa::{IntoParams, ToSchema};
 
-use super::page::Place;
+use super::page::{Age, Place};
 use super::{Reading, Version, corrupt};
 use crate::limit::ENTRIES_SCANNED_MAX;
 use crate::openapi::{PageAnswer, ReadAnswer, ReadHeaders};
@@ -121,7 +121,7 @@ fn bodies(rows: Vec<Row>, now: Timestamp) -> Result<(Position, Vec<EntryBody>), 
 #[utoipa::path(get, path = "/v1/journal/entries/{id}", tag = "Journal", operation_id = "get_entry",
     params(("id" = EntryId, Path, description = "The entry"), ReadHeaders), responses(ReadAnswer<EntryBody>))]
 pub(crate) async fn get_entry(State(api): State<Api>, reading: Reading, Named(id): Named<EntryId>) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let rows = api.detached(read_one(api.pool.clone(), reading.tenant.0, id.clone())).await?;
     let (as_of, bodies) = bodies(rows, api.pipeline.now())?;
     let unknown = || Problem::unknown(Rejection::UnknownEntry { entry: id.clone() });
@@ -151,6 +151,9 @@ pub(crate) struct EntryQuery {
     /// Of a series: the fiscal year, named by the calendar year in which it begins.
     #[param(nullable = false)]
     year: Option<i32>,
+    /// The oldest first if absent; not beside `series`.
+    #[param(inline, nullable = false)]
+    order: Option<Age>,
     /// Rows of a page, 1 to 1,000; 100 if absent.
     #[param(minimum = 1, maximum = 1000, nullable = false)]
     limit: Option<u32>,
@@ -161,7 +164,7 @@ pub(crate) struct EntryQuery {
 
 /// Lists journal entries
 ///
-/// In the order of the log; of a series, by number, so that a gap would show. With `status` or `account`, at most 10,000
+/// In the order of the log, or the newest first; of a series, by number, so that a gap would show. With `status` or `account`, at most 10,000
 /// entries are looked at per call: a page may have few rows, or none, and still a successor.
 #[utoipa::path(get, path = "/v1/journal/entries", tag = "Journal", operation_id = "list_entries", params(EntryQuery, ReadHeaders),
     responses(PageAnswer<EntryBody>))]
@@ -171,12 +174,15 @@ pub(crate) async fn list_entries(
     Asked(query): Asked<EntryQuery>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let scope = format!("{:?}/{:?}/{:?}/{:?}", query.status, query.account, query.series, query.year);
+    let scope = format!("{:?}/{:?}/{:?}/{:?}/{:?}", query.status, query.account, query.series, query.year, query.order);
     let place = Place::new(&reading, &uri, &scope, query.limit)?;
     let is_filtered = query.status.is_some() || query.account.is_some();
     match (query.series.clone(), query.year) {
         (Some(_), _) if is_filtered => {
             Err(Problem::new(Fault::ParameterInvalid, "series: its entries are not filtered by status or account"))
+        }
+        (Some(_), _) if query.order.is_some() => {
+            Err(Problem::new(Fault::ParameterInvalid, "order: the entries of a series stand by number"))
         }
         (None, Some(_)) => Err(Problem::new(Fault::ParameterInvalid, "year: of a series only")),
         (Some(series), year) => list_numbered(&api, &reading, &place, (series, year), query.cursor.as_deref()).await,
@@ -193,7 +199,7 @@ async fn list_numbered(
 ) -> Result<Response, Problem> {
     // Numbers begin at 1.
     let after = place.after::<(i32, i64)>(cursor)?.unwrap_or((year.unwrap_or(i32::MIN), 0));
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let (pool, tenant, rows) = (api.pool.clone(), reading.tenant.0, place.rows_to_read());
     let read = async move {
         let query = sqlx::query_as(include_str!("entries_numbered.sql")).bind(tenant).bind(series.as_str());
@@ -206,28 +212,43 @@ async fn list_numbered(
 }
 
 async fn list_in_order(api: &Api, reading: &Reading, place: &Place<'_>, query: EntryQuery) -> Result<Response, Problem> {
-    let after = place.after::<Position>(query.cursor.as_deref())?.unwrap_or(0);
+    let order = query.order.unwrap_or_default();
+    let start = if order == Age::Oldest { 0 } else { Position::MAX };
+    let after = place.after::<Position>(query.cursor.as_deref())?.unwrap_or(start);
     let is_filtered = query.status.is_some() || query.account.is_some();
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let (now, tenant, rows) = (api.pipeline.now(), reading.tenant.0, place.rows_to_read());
     let pool = api.pool.clone();
     let read = async move {
-        let statement = sqlx::query_as(include_str!("entries.sql")).bind(tenant).bind(after).bind(rows);
+        let statement = match order {
+            Age::Oldest => include_str!("entries.sql"),
+            Age::Newest => include_str!("entries_newest.sql"),
+        };
+        let statement = sqlx::query_as(statement).bind(tenant).bind(after).bind(rows);
         let statement = statement.bind(query.status.map(EntryStatus::as_str)).bind(query.account.map(|a| a.to_string()));
         Ok(statement.bind(now.0).bind(ENTRIES_SCANNED_MAX).fetch_all(&pool).await?)
     };
     let (as_of, mut found) = bodies(api.detached(read).await?, now)?;
     let mut next = place.cut(&mut found, |body| body.opened_at_position);
     if next.is_none() && is_filtered {
-        let looked_at = api.detached(looked_at(api.pool.clone(), tenant, after, as_of)).await?;
+        let looked_at = api.detached(looked_at(api.pool.clone(), tenant, (order, after), as_of)).await?;
         next = looked_at.and_then(|position| place.cursor(&position));
     }
     place.show_page(reading, as_of, found, next)
 }
 
 /// Where the last entry stands that a filtered page looked at; `None` when the list ends before.
-async fn looked_at(pool: PgPool, tenant: i64, after: Position, as_of: Position) -> Result<Option<Position>, store::Error> {
-    let query = sqlx::query_scalar(include_str!("entries_looked_at.sql")).bind(tenant).bind(after);
+async fn looked_at(
+    pool: PgPool,
+    tenant: i64,
+    (order, after): (Age, Position),
+    as_of: Position,
+) -> Result<Option<Position>, store::Error> {
+    let statement = match order {
+        Age::Oldest => include_str!("entries_looked_at.sql"),
+        Age::Newest => include_str!("entries_looked_at_newest.sql"),
+    };
+    let query = sqlx::query_scalar(statement).bind(tenant).bind(after);
     Ok(query.bind(ENTRIES_SCANNED_MAX).bind(as_of).fetch_optional(&pool).await?)
 }
 

@@ -1,11 +1,13 @@
 //! The log itself: by position, by stream, filtered.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header as names};
 use axum::response::Response;
 use ledger_core::domain::command::Metadata;
 use ledger_core::domain::event::Event;
-use ledger_core::domain::id::{Position, StreamVersion, Text};
+use ledger_core::domain::id::{Position, StreamVersion, TenantId, Text};
 use ledger_core::domain::time::Timestamp;
 use ledger_core::store;
 use ledger_core::store::read::{self, Stored, StoredCommand};
@@ -14,11 +16,12 @@ use sqlx::PgPool;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{Reading, Version, event_type, feed};
+use super::page::Age;
+use super::{Reading, Version, event_type, feed, replica};
 use crate::command::answer::Displayed;
 use crate::header;
-use crate::limit::EVENTS_SCANNED_MAX;
-use crate::openapi::{EventsAnswer, ReadHeaders, StreamAnswer};
+use crate::limit::{EVENTS_AT_ONCE, EVENTS_SCANNED_MAX};
+use crate::openapi::{EventsAnswer, ReadAnswer, ReadHeaders, StreamAnswer};
 use crate::path::{self, Asked, Named};
 use crate::problem::{Fault, Problem};
 use crate::state::Api;
@@ -97,7 +100,11 @@ impl<'a> From<&'a Stored> for EventBody<'a> {
 struct EventsBody<'a> {
     data: Vec<EventBody<'a>>,
     /// `after` of the next page.
-    next_after: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_after: Option<i64>,
+    /// `before` of the next page, of one that has the newest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_before: Option<i64>,
     /// False when the log, as it was read, ends here.
     more: bool,
 }
@@ -110,6 +117,12 @@ pub(crate) struct EventQuery {
     /// Events after this position; 0 if absent. An event stream takes `Last-Event-ID` first.
     #[param(minimum = 0, nullable = false)]
     after: Option<u64>,
+    /// With `order=newest`: events before this position; the newest ones if absent.
+    #[param(minimum = 1, nullable = false)]
+    before: Option<u64>,
+    /// The oldest first if absent.
+    #[param(inline, nullable = false)]
+    order: Option<Age>,
     /// Events of a page, 1 to 1,000; 100 if absent.
     #[param(minimum = 1, maximum = 1000, nullable = false)]
     limit: Option<u32>,
@@ -149,8 +162,8 @@ pub(super) struct Found {
 
 /// Reads the log
 ///
-/// Events in the order of their positions, which have no gaps. With a `type`, at most 10,000 events are looked at per
-/// call; `next_after` says how far. With `Accept: text/event-stream` the answer stays open and sends each event as it
+/// Events in the order of their positions, which have no gaps, or the newest first. With a `type`, at most 10,000 events are looked at per
+/// call; `next_after` or `next_before` says how far. With `Accept: text/event-stream` the answer stays open and sends each event as it
 /// is recorded, `id` being its position; `Last-Event-ID` goes on from there.
 #[utoipa::path(get, path = "/v1/events", tag = "Log", params(EventQuery, ReadHeaders,
         ("Last-Event-ID" = Option<u64>, Header, description = "Event streams only: go on after this position", nullable = false)),
@@ -162,48 +175,153 @@ pub(crate) async fn list_events(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let after = query.after.map(as_position).transpose()?.unwrap_or(0);
+    let (after, before) = (query.after.map(as_position).transpose()?, query.before.map(as_position).transpose()?);
+    let order = query.order.unwrap_or_default();
     let filter = Filter::try_from(query)?;
+    match (order, after, before) {
+        (Age::Oldest, _, Some(_)) => return Err(Problem::new(Fault::ParameterInvalid, "before: with order=newest only")),
+        (Age::Newest, Some(_), _) => return Err(Problem::new(Fault::ParameterInvalid, "after: not with order=newest")),
+        (Age::Newest, None, before) => {
+            let (found, head) = api.detached(find_newest(api.pool.clone(), reading.tenant, filter, before)).await?;
+            return show_newest(&reading, &found, head, &uri);
+        }
+        (Age::Oldest, _, None) => {}
+    }
+    let after = after.unwrap_or(0);
     if header::accepts(&headers, "text/event-stream") {
         let after = header::last_event_id(&headers)?.unwrap_or(after);
         return feed::open(&api, reading.tenant, filter, after);
     }
-    let found = api.detached(find(api.pool.clone(), reading.tenant, filter, after)).await?;
+    let scan = if filter.r#type.is_some() { EVENTS_SCANNED_MAX } else { filter.rows };
+    let replica = reading.log_at(&api, after.saturating_add(scan)).await;
+    // The log never changes: a full page is the same everywhere, and so is one whose end the caller has named.
+    let is_whole = |found: &Found| found.is_more || reading.position_min.is_some();
+    let tenant = reading.tenant;
+    let found = replica::of_log(&api, replica, is_whole, |pool| find(pool, tenant, filter.clone(), after)).await?;
     show(&reading, &found, &uri)
 }
 
 fn as_position(number: u64) -> Result<Position, Problem> {
-    Position::try_from(number).map_err(|_| Problem::new(Fault::ParameterInvalid, "after is not a position"))
+    Position::try_from(number).map_err(|_| Problem::new(Fault::ParameterInvalid, "not a position"))
 }
 
 /// The log is read directly, so the answer includes what is committed; it shows the position it was looked at to.
 fn show(reading: &Reading, found: &Found, uri: &Uri) -> Result<Response, Problem> {
     let data = found.events.iter().map(EventBody::from).collect();
-    let body = EventsBody { data, next_after: found.scanned_to, more: found.is_more };
-    let unbounded = Reading { position_min: None, tags: Vec::new(), ..*reading };
-    let mut response = unbounded.show(found.scanned_to, Version::None, &body)?;
+    let body = EventsBody { data, next_after: Some(found.scanned_to), next_before: None, more: found.is_more };
+    let mut response = reading.unbounded().show(found.scanned_to, Version::None, &body)?;
     if found.is_more
-        && let Some(link) = next_link(uri, found.scanned_to)
+        && let Some(link) = next_link(uri, "after", found.scanned_to)
     {
         response.headers_mut().insert(names::LINK, link);
     }
     Ok(response)
 }
 
-fn next_link(uri: &Uri, after: Position) -> Option<axum::http::HeaderValue> {
-    let pairs = uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("after="));
-    let kept: String = pairs.map(|pair| format!("{pair}&")).collect();
-    let target = format!("{}?{kept}after={after}", uri.path()).replace('<', "%3C").replace('>', "%3E");
+fn next_link(uri: &Uri, name: &str, place: Position) -> Option<axum::http::HeaderValue> {
+    let is_kept = |pair: &&str| !pair.is_empty() && pair.split('=').next() != Some(name);
+    let kept: String = uri.query().unwrap_or("").split('&').filter(is_kept).map(|pair| format!("{pair}&")).collect();
+    let target = format!("{}?{kept}{name}={place}", uri.path()).replace('<', "%3C").replace('>', "%3E");
     axum::http::HeaderValue::try_from(format!("<{target}>; rel=\"next\"")).ok()
 }
 
-/// A page of the log.
-pub(super) async fn find(
+/// As [`show`], the newest first; what is shown includes everything recorded when it was asked.
+fn show_newest(reading: &Reading, found: &Found, head: Position, uri: &Uri) -> Result<Response, Problem> {
+    let data = found.events.iter().map(EventBody::from).collect();
+    let body = EventsBody { data, next_after: None, next_before: Some(found.scanned_to), more: found.is_more };
+    let unbounded = reading.unbounded();
+    let mut response = unbounded.show(head, Version::None, &body)?;
+    let link = found.is_more.then(|| next_link(uri, "before", found.scanned_to)).flatten();
+    response.headers_mut().extend(link.map(|link| (names::LINK, link)));
+    Ok(response)
+}
+
+/// A page of the log from its end, or from before a position, and the log's head.
+async fn find_newest(
     pool: PgPool,
-    tenant: ledger_core::domain::id::TenantId,
+    tenant: TenantId,
     filter: Filter,
-    after: Position,
-) -> Result<Found, store::Error> {
+    before: Option<Position>,
+) -> Result<(Found, Position), store::Error> {
+    let head = read::head(&pool, tenant).await?.map_or(0, |head| head.position);
+    let before = before.unwrap_or(Position::MAX).min(head.saturating_add(1));
+    let rows = usize::try_from(filter.rows).unwrap_or(usize::MAX);
+    let is_wanted = |stored: &Stored| filter.r#type.as_deref().is_none_or(|name| stored.recorded.fact.event.type_name() == name);
+    // Positions, and versions in a stream, have no gaps: the ones before a number are so many less.
+    let (mut upto, most) = match &filter.stream {
+        None => (before.saturating_sub(1), EVENTS_SCANNED_MAX),
+        Some(name) => (version_at(&pool, tenant, name, before.saturating_sub(1)).await?, EVENTS_SCANNED_MAX),
+    };
+    let mut found = Found { events: Vec::new(), scanned_to: before, is_more: false };
+    let (mut scanned, at_once) = (0_i64, filter.rows.max(if filter.r#type.is_some() { EVENTS_AT_ONCE } else { 1 }));
+    while upto > 0 && found.events.len() < rows && scanned < most {
+        let after = upto.saturating_sub(at_once).max(0);
+        let count = upto.saturating_sub(after);
+        let events = match &filter.stream {
+            None => read::page(&pool, tenant, after, count).await?,
+            Some(name) => read::stream(&pool, tenant, name, after, count).await?,
+        };
+        found.scanned_to = events.first().map_or(found.scanned_to, |stored| stored.recorded.position);
+        found.events.extend(events.into_iter().rev().filter(is_wanted));
+        (upto, scanned) = (after, scanned.saturating_add(count));
+    }
+    found.is_more = upto > 0;
+    if found.events.len() > rows {
+        found.events.truncate(rows);
+        found.is_more = true;
+        found.scanned_to = found.events.last().map_or(found.scanned_to, |stored| stored.recorded.position);
+    }
+    Ok((found, head))
+}
+
+/// One event, with the whole of its command.
+#[derive(Serialize)]
+struct OneEventBody<'a> {
+    #[serde(flatten)]
+    event: EventBody<'a>,
+    /// The first event of the command; the command is shown here whichever of its events this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_position: Option<Position>,
+}
+
+/// Shows an event
+///
+/// One event by its position, with the command it is of, whichever of the command's events it is.
+#[utoipa::path(get, path = "/v1/events/{position}", tag = "Log", operation_id = "get_event",
+    params(("position" = u64, Path, description = "Its place in the log", minimum = 1), ReadHeaders),
+    responses(ReadAnswer<OneEvent>))]
+pub(crate) async fn get_event(
+    State(api): State<Api>,
+    reading: Reading,
+    Named(position): Named<u64>,
+) -> Result<Response, Problem> {
+    let position = as_position(position)?;
+    let unknown = || Problem::new(Fault::NotFound, format!("there is no event at position {position}"));
+    let (pool, tenant) = (api.pool.clone(), reading.tenant);
+    let read = async move {
+        let head = read::head(&pool, tenant).await?.map_or(0, |head| head.position);
+        let found = match position {
+            0 => None,
+            position => read::page(&pool, tenant, position.saturating_sub(1), 1).await?.into_iter().next(),
+        };
+        let first = match &found {
+            Some(stored) if stored.command.is_none() => read::command_of(&pool, tenant, position).await?,
+            _with_its_command => None,
+        };
+        Ok((head, found.filter(|stored| stored.recorded.position == position), first))
+    };
+    let (head, found, first) = api.detached(read).await?;
+    let found = found.ok_or_else(unknown)?;
+    let mut event = EventBody::from(&found);
+    let with_command = first.as_ref().unwrap_or(&found);
+    event.command = with_command.command.as_ref().map(CommandBody::from);
+    let command_position = event.command.as_ref().map(|_| with_command.recorded.position);
+    let unbounded = reading.unbounded();
+    unbounded.show(head, Version::None, &OneEventBody { event, command_position })
+}
+
+/// A page of the log.
+pub(super) async fn find(pool: PgPool, tenant: TenantId, filter: Filter, after: Position) -> Result<Found, store::Error> {
     let is_wanted = |stored: &Stored| filter.r#type.as_deref().is_none_or(|name| stored.recorded.fact.event.type_name() == name);
     let scan = if filter.r#type.is_some() { EVENTS_SCANNED_MAX } else { filter.rows };
     let events = match &filter.stream {
@@ -226,12 +344,7 @@ pub(super) async fn find(
 }
 
 /// The newest version of a stream at or before a position, by halving: versions and positions rise together.
-async fn version_at(
-    pool: &PgPool,
-    tenant: ledger_core::domain::id::TenantId,
-    name: &str,
-    position: Position,
-) -> Result<StreamVersion, store::Error> {
+async fn version_at(pool: &PgPool, tenant: TenantId, name: &str, position: Position) -> Result<StreamVersion, store::Error> {
     let Some(first) = read::stream(pool, tenant, name, 0, 1).await?.into_iter().next() else { return Ok(0) };
     // Of the events from the first one's position on, not more than these can be the stream's.
     let mut high = position.saturating_sub(first.recorded.position).saturating_add(1).max(0);
@@ -274,15 +387,22 @@ pub(crate) async fn get_stream(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let (after, rows) = (query.after.map(as_position).transpose()?.unwrap_or(0), path::rows(query.limit)?);
-    let (pool, tenant) = (api.pool.clone(), reading.tenant);
-    let found = api.detached(async move { page_of(&pool, tenant, &stream, after, rows).await }).await?;
+    let replica = match reading.position_min {
+        Some(min) => reading.log_at(&api, min).await,
+        None => None,
+    };
+    let (tenant, stream) = (reading.tenant, Arc::<str>::from(stream));
+    let read = |pool: PgPool| {
+        let stream = Arc::clone(&stream);
+        async move { page_of(&pool, tenant, &stream, after, rows).await }
+    };
+    let found = replica::of_log(&api, replica, |_| true, read).await?;
     let (found, last_version) = found.ok_or_else(|| Problem::new(Fault::UnknownStream, Fault::UnknownStream.sentence()))?;
     let data = found.events.iter().map(EventBody::from).collect();
-    let body = EventsBody { data, next_after: last_version, more: found.is_more };
-    let unbounded = Reading { position_min: None, tags: Vec::new(), ..reading };
-    let mut response = unbounded.show(found.scanned_to, Version::None, &body)?;
+    let body = EventsBody { data, next_after: Some(last_version), next_before: None, more: found.is_more };
+    let mut response = reading.unbounded().show(found.scanned_to, Version::None, &body)?;
     if found.is_more
-        && let Some(link) = next_link(&uri, last_version)
+        && let Some(link) = next_link(&uri, "after", last_version)
     {
         response.headers_mut().insert(names::LINK, link);
     }
@@ -292,7 +412,7 @@ pub(crate) async fn get_stream(
 /// A page of a stream and the version it ends at; `None` when there is no such stream.
 async fn page_of(
     pool: &PgPool,
-    tenant: ledger_core::domain::id::TenantId,
+    tenant: TenantId,
     name: &str,
     after: StreamVersion,
     rows: i64,
@@ -333,8 +453,7 @@ pub(crate) struct EventSchema {
     /// On the first event of a command.
     #[schema(nullable = false)]
     command: Option<CommandSchema>,
-    /// What the fact says; its fields depend on the type. Quantities and amounts are decimal strings.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = crate::openapi::data_schema)]
     data: (),
 }
 
@@ -371,10 +490,26 @@ pub(crate) struct CommandSchema {
 pub(crate) struct EventsPage {
     /// In order.
     data: Vec<EventSchema>,
-    /// `after` of the next page.
+    /// `after` of the next page; absent where the newest come first.
+    #[schema(required = false)]
     next_after: i64,
+    /// `before` of the next page; present where the newest come first.
+    #[schema(required = false)]
+    next_before: i64,
     /// False when the log, as it was read, ends here.
     more: bool,
+}
+
+/// An event with the whole of its command.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the schema of what `OneEventBody` writes")]
+pub(crate) struct OneEvent {
+    #[schema(inline)]
+    #[serde(flatten)]
+    event: EventSchema,
+    /// The first event of the command.
+    #[schema(required = false)]
+    command_position: i64,
 }
 
 #[cfg(test)]
@@ -383,7 +518,7 @@ mod tests {
 
     #[test]
     fn links_go_on_from_where_the_page_ends() {
-        let link = |uri: &str| next_link(&uri.parse().unwrap(), 7).unwrap();
+        let link = |uri: &str| next_link(&uri.parse().unwrap(), "after", 7).unwrap();
         assert_eq!(link("/v1/events?after=3&type=stock_received"), "</v1/events?type=stock_received&after=7>; rel=\"next\"");
     }
 

@@ -65,17 +65,24 @@ pub(crate) fn name(number: i16) -> Option<&'static str> {
     EVENT_TYPES.iter().find(|(known, _)| *known == number).map(|(_, name)| *name)
 }
 
+/// The number under which a name is stored.
+pub(crate) fn number(name: &str) -> Option<i16> {
+    EVENT_TYPES.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
+}
+
 /// True for a name that exists.
 pub(crate) fn is_known(name: &str) -> bool {
     EVENT_TYPES.iter().any(|(_, known)| *known == name)
 }
 
+/// Every name.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    EVENT_TYPES.iter().map(|(_, name)| *name)
+}
+
 /// Every name, for the document.
 pub(crate) fn schema() -> utoipa::openapi::Object {
-    utoipa::openapi::ObjectBuilder::new()
-        .schema_type(utoipa::openapi::schema::Type::String)
-        .enum_values(Some(EVENT_TYPES.iter().map(|(_, name)| *name)))
-        .build()
+    utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String).enum_values(Some(names())).build()
 }
 
 #[cfg(test)]

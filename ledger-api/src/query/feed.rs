@@ -55,6 +55,10 @@ impl Feed {
     /// The next piece of the stream; `None` ends it, and the client comes back with `Last-Event-ID`.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
+            // A client that is far behind would otherwise be served to the end of the log.
+            if self.api.stopping.is_cancelled() {
+                return None;
+            }
             let found =
                 self.api.detached(find(self.api.pool.clone(), self.tenant, self.filter.clone(), self.after)).await.ok()?;
             self.after = found.scanned_to;
@@ -64,7 +68,7 @@ impl Feed {
             }
             if self.spoke_at.elapsed() >= FEED_HEARTBEAT {
                 self.spoke_at = Instant::now();
-                return Some(Bytes::from_static(b": nothing new\n\n"));
+                return Some(nothing_until(self.after));
             }
             if found.is_more {
                 continue;
@@ -75,6 +79,12 @@ impl Feed {
             }
         }
     }
+}
+
+/// An event without data is none, but its `id` is remembered (§9.2.6): a filtered stream does not look again at what it has
+/// looked at.
+fn nothing_until(position: Position) -> Bytes {
+    Bytes::from(format!(": nothing new\nid: {position}\n\n"))
 }
 
 fn written(found: &Found) -> Option<Bytes> {

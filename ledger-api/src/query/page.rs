@@ -24,6 +24,17 @@ pub(crate) struct PageQuery {
     pub(crate) cursor: Option<String>,
 }
 
+/// Which end of the log a list begins at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Age {
+    /// What the log accepted first.
+    #[default]
+    Oldest,
+    /// What the log accepted last.
+    Newest,
+}
+
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page<T> {
@@ -141,7 +152,7 @@ impl<'a> Place<'a> {
         next_cursor: Option<String>,
     ) -> Result<Response, Problem> {
         let link = next_cursor.as_deref().and_then(|cursor| self.link(cursor));
-        let mut response = reading.show(as_of, Version::None, &Page { data, next_cursor })?;
+        let mut response = reading.show(as_of, Version::Body, &Page { data, next_cursor })?;
         if let Some(link) = link {
             response.headers_mut().insert(header::LINK, link);
         }

@@ -30,7 +30,8 @@ pub const fn check(hash: &Hash) -> i32 {
 
 impl Row<'_> {
     /// Leaf hash: fixed-width big-endian numbers, then each optional or variable part behind its length (absent =
-    /// all ones), so that no two rows share their bytes.
+    /// all ones), so that no two rows share their bytes. Afterwards
+    /// `scratch` holds what was hashed: the leaf's own bytes, which an auditor hashes again.
     #[must_use]
     pub fn hash(&self, scratch: &mut Vec<u8>) -> Hash {
         scratch.clear();

@@ -104,6 +104,25 @@ impl Nodes {
         Self { hashes: subtrees.zip(frontier.roots().iter().copied()).collect() }
     }
 
+    /// All there is of a tree that is at hand whole.
+    #[must_use]
+    pub fn of_leaves(leaves: impl IntoIterator<Item = Hash>) -> Self {
+        let mut nodes = Self::default();
+        let mut size = 0;
+        for (index, leaf) in (0..).zip(leaves) {
+            nodes.insert(Subtree::leaf(index), leaf);
+            size = index + 1;
+            let mut node = Subtree::leaf(index);
+            // Each level ends a tile where all of its low bits are ones.
+            while node.number & (TILE - 1) == TILE - 1 {
+                node = Subtree { height: node.height + LEVEL_BITS, number: node.number >> LEVEL_BITS };
+                nodes.merge(node);
+            }
+        }
+        debug_assert!(nodes.missing(&[Span { start: 0, end: size }]).is_empty(), "every tile was merged");
+        nodes
+    }
+
     /// Adds a subtree's root.
     pub fn insert(&mut self, subtree: Subtree, hash: Hash) {
         self.hashes.insert(subtree, hash);
@@ -214,6 +233,7 @@ mod tests {
             nodes.insert(Subtree::leaf(index), leaf(index));
             frontier.push(leaf(index));
         }
+        assert_eq!(Nodes::of_leaves((0..size).map(leaf)).root(span), Some(frontier.root()));
         for tile in 0..size / TILE {
             assert!(nodes.merge(Subtree::stored(1, tile)));
         }

@@ -21,6 +21,8 @@ pub mod person;
 pub mod posting_rule;
 pub mod rejection;
 pub mod reservation;
+#[cfg(feature = "openapi")]
+pub mod shown;
 pub mod state;
 pub mod stock;
 #[cfg(test)]

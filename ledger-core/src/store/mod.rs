@@ -2,13 +2,14 @@
 //!
 //! **Shape**: [`append`] writes a batch of decided commands in one statement; [`read`] pages through a log; [`log`] reads
 //! all of one, several parts at once; [`trail`] reads it for who did what; [`command_log`] finds what a command was
-//! answered; [`tenant`] and [`api_key`] keep the registry; [`job`] keeps what is done beside the requests; [`person`] keeps
-//! what is known of people, beside the log; [`verification`] keeps
-//! what auditors asked for and were told.
+//! answered; [`tenant`] and [`api_key`] keep the registry; [`person`] keeps what is known of people, beside the log; [`job`]
+//! what is done beside the requests, [`webhook`] who is told; [`tree`] proves, [`checkpoint`] keeps what was signed, and
+//! [`verification`] what auditors asked for and were told.
 //! **Correctness**: see [`append`]. Nothing here updates or deletes an event, and the role it runs under could not.
 
 pub mod api_key;
 pub mod append;
+pub mod checkpoint;
 pub mod command_log;
 mod error;
 pub mod job;
@@ -18,6 +19,7 @@ pub mod pool;
 pub mod read;
 pub mod tenant;
 pub mod trail;
+pub mod tree;
 pub mod verification;
 pub mod webhook;
 

@@ -186,6 +186,42 @@ pub async fn position_before(executor: impl PgExecutor<'_>, tenant: TenantId, be
     Ok(found.unwrap_or(0))
 }
 
+/// As [`position_before`] for several instants at once, in their order.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn positions_before(
+    executor: impl PgExecutor<'_>,
+    tenant: TenantId,
+    before: &[Timestamp],
+) -> Result<Vec<Position>, Error> {
+    let instants: Vec<i64> = before.iter().map(|at| at.0).collect();
+    Ok(sqlx::query_scalar(include_str!("positions_before.sql")).bind(tenant.0).bind(instants).fetch_all(executor).await?)
+}
+
+/// The event that a command begins with, of the command that the event at a position is of. Its events stand one after
+/// another and only the first one has the command, so it is the nearest one at or before the position.
+///
+/// # Errors
+/// [`Error`].
+pub async fn command_of(executor: impl PgExecutor<'_>, tenant: TenantId, position: Position) -> Result<Option<Stored>, Error> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM event WHERE tenant_id = $1 AND position <= $2 AND command_id IS NOT NULL ORDER BY position DESC LIMIT 1"
+    ))
+    .bind(tenant.0)
+    .bind(position)
+    .fetch_all(executor)
+    .await?;
+    let first = raws(&rows)?.first().map(Raw::decode).transpose()?;
+    let reaches = |stored: &Stored| {
+        let events = stored.command.as_ref().map_or(0, |command| i64::from(command.meta.events));
+        position < stored.recorded.position.saturating_add(events)
+    };
+    Ok(first.filter(reaches))
+}
+
 /// The database's clock: what expiries are measured by.
 ///
 /// # Errors

@@ -150,4 +150,29 @@ mod tests {
         let enveloped: Enveloped = serde_json::from_str(&format!(r#"{{"server":{{}},"data":{always}}}"#)).unwrap();
         assert_eq!(judge(&enveloped.data), Durability::Synced);
     }
+
+    /// A monitoring address that gives one answer.
+    async fn monitor(status: &'static str, body: &'static str) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1_024];
+            let read = socket.read(&mut request).await.unwrap();
+            assert!(request[..read].starts_with(b"GET /varz HTTP/1.1"));
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn the_monitoring_address_is_asked() {
+        let always = r#"{"jetstream":{"config":{"sync_always":true}}}"#;
+        assert_eq!(ask_monitor(&monitor("200 OK", always).await).await.map(|told| judge(&told)), Some(Durability::Synced));
+        assert!(ask_monitor(&monitor("403 Forbidden", always).await).await.is_none());
+        assert!(ask_monitor(&monitor("200 OK", "<html>").await).await.is_none());
+        assert!(ask_monitor("http://127.0.0.1:1").await.is_none());
+    }
 }

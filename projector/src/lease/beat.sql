@@ -27,7 +27,8 @@ kept AS MATERIALIZED (
     SELECT l.shard
     FROM projector_lease l
     WHERE l.holder IS NULL OR l.holder = $1 OR l.holder NOT IN (SELECT member_id FROM alive)
-    ORDER BY (l.holder = $1) DESC NULLS LAST, l.shard
+    -- Neighbours spread evenly: the share is of 37, 10, 47, 20 … 64ths.
+    ORDER BY (l.holder = $1) DESC NULLS LAST, l.shard * 37 % 64
     LIMIT (SELECT shards FROM share)
     FOR UPDATE OF l SKIP LOCKED
 ),

@@ -339,6 +339,8 @@ pub async fn load_all(pool: &PgPool, tenant: TenantId) -> Result<Stored, Error> 
     let mut tx = pool.begin().await?;
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+    // Before the first look at anything: rebuilt tables that came in between would seem empty to this transaction.
+    sqlx::query(include_str!("load/lock.sql")).execute(&mut *tx).await?;
     let position: Option<i64> = sqlx::query_scalar("SELECT position FROM view_cursor WHERE tenant_id = $1")
         .bind(tenant.0)
         .fetch_optional(&mut *tx)

@@ -3,9 +3,12 @@
 //! **Shape**: [`World::start`] (servers, schema) → [`World::node`] (a `ledgerd serve` process) and
 //! [`World::tenant`] (code + key) → [`Client`].
 
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod node;
 pub(crate) mod proxy;
+pub(crate) mod replica;
+pub(crate) mod s3;
 
 use std::process::Command;
 
@@ -45,7 +48,7 @@ pub(crate) struct Tenant {
 
 impl World {
     pub(crate) async fn start(parts: Parts) -> Self {
-        // The HTTP client asks for one even where nothing is encrypted; every test of the process may be the first.
+        // Clients need one even where nothing is encrypted; every test of this process after the first finds it.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let mut options = Options::ephemeral(Some(LEDGERD.into()));
         if parts == Parts::Database {

@@ -97,7 +97,7 @@ fn push_cells<'a>(out: &mut String, cells: impl Iterator<Item = (&'a super::tabl
 }
 
 /// Text that is only text, between tags and in quoted attributes.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

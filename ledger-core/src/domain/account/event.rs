@@ -8,6 +8,7 @@ use crate::domain::id::{AccountCode, AccountSetCode, DimensionCode, DimensionVal
 
 /// A set of accounts as defined.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccountSetDefined {
     /// The set.
     #[n(0)]
@@ -28,6 +29,7 @@ pub struct AccountSetDefined {
 
 /// A dimension as defined.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DimensionDefined {
     /// The dimension.
     #[n(0)]
@@ -38,6 +40,7 @@ pub struct DimensionDefined {
     /// The only values it may have; any if absent.
     #[n(2)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub values: Option<Vec<DimensionValue>>,
     /// Out of use.
     #[n(3)]
@@ -46,6 +49,7 @@ pub struct DimensionDefined {
 
 /// A tax code as defined.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaxCodeDefined {
     /// The code.
     #[n(0)]
@@ -55,6 +59,7 @@ pub struct TaxCodeDefined {
     pub name: Text,
     /// Per cent.
     #[n(2)]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::domain::shown::Decimal))]
     pub rate: Number,
     /// Whether the tax is owed or recoverable.
     #[n(3)]

@@ -86,6 +86,7 @@ pub struct Demand {
 
 /// What an allocation chose from.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Choice {
     /// How.
     #[n(0)]

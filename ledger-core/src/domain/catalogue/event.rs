@@ -12,6 +12,7 @@ use crate::domain::unit::UnitOfMeasure;
 
 /// The log's first event.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TenantOpened {
     /// The tenant's code.
     #[n(0)]
@@ -29,6 +30,7 @@ pub struct TenantOpened {
 
 /// An item as defined.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ItemDefinition {
     /// The item.
     #[n(0)]
@@ -57,22 +59,27 @@ pub struct ItemDefinition {
     /// Absent: none.
     #[n(8)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub tracking: Option<Tracking>,
     /// Absent: per warehouse.
     #[n(9)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub pool: Option<CostPool>,
     /// Cost of one base unit.
     #[n(10)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<crate::domain::shown::Decimal>))]
     pub standard_cost: Option<Number>,
     /// Alternate units.
     #[n(11)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub units: Option<Vec<UnitOfMeasure>>,
     /// What one is made of.
     #[n(12)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub components: Option<Vec<Component>>,
 }
 
@@ -98,6 +105,7 @@ impl ItemDefinition {
 
 /// A location as defined.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LocationDefinition {
     /// The location.
     #[n(0)]
@@ -114,14 +122,17 @@ pub struct LocationDefinition {
     /// What it is inside of.
     #[n(4)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub parent: Option<LocationCode>,
     /// Metres east on the tenant's plan.
     #[n(5)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub x: Option<i32>,
     /// Metres north on the tenant's plan.
     #[n(6)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub y: Option<i32>,
 }
 
@@ -162,6 +173,7 @@ impl serde::Serialize for StockPolicyDefined {
 
 /// An account as defined.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccountDefinition {
     /// The account.
     #[n(0)]
@@ -174,6 +186,7 @@ pub struct AccountDefinition {
     pub account_type: AccountType,
     /// The account this one is summed into.
     #[n(3)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub parent: Option<AccountCode>,
     /// Closed to new postings.
     #[n(4)]
@@ -181,26 +194,32 @@ pub struct AccountDefinition {
     /// The only currency it takes; any if absent.
     #[n(5)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub currency: Option<CurrencyCode>,
     /// Lowest balance on the normal side.
     #[n(6)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<crate::domain::shown::Decimal>))]
     pub minimum: Option<Number>,
     /// Highest balance on the normal side.
     #[n(7)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<crate::domain::shown::Decimal>))]
     pub maximum: Option<Number>,
     /// What the limits hold for; absent: posted and pending.
     #[n(8)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub limit_on: Option<LimitOn>,
     /// Restated at a period's end; absent: assets and liabilities are.
     #[n(9)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub monetary: Option<bool>,
     /// Dimensions that a posting by hand must have.
     #[n(10)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub required_dimensions: Option<Vec<DimensionCode>>,
 }
 
@@ -238,6 +257,7 @@ impl AccountDefinition {
 
 /// Where a movement of a class posts from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PostingRuleDefinition {
     /// The movement.
     #[n(0)]

@@ -11,6 +11,7 @@ use crate::domain::time::Timestamp;
 
 /// A count began.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CountOpened {
     /// The count.
     #[n(0)]
@@ -65,6 +66,7 @@ impl serde::Serialize for CountedLine {
 
 /// Some lines were counted.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CountRecorded {
     /// The count.
     #[n(0)]
@@ -79,6 +81,7 @@ pub struct CountRecorded {
 
 /// The differences were adjusted.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CountPosted {
     /// The count.
     #[n(0)]
@@ -90,6 +93,7 @@ pub struct CountPosted {
 
 /// The count ended without consequence.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CountCancelled {
     /// The count.
     #[n(0)]

@@ -10,6 +10,7 @@ use crate::domain::id::Position;
 
 /// When fiscal years begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CalendarDefined {
     /// 1 to 12.
     #[n(0)]
@@ -35,6 +36,7 @@ impl serde::Serialize for Digest {
 
 /// What a closed period rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Seal {
     /// The log's last event before it was closed.
     #[n(0)]
@@ -43,6 +45,7 @@ pub struct Seal {
     /// transaction had changed the log's end before.
     #[n(1)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub log_root: Option<Digest>,
     /// Root of a tree over every account's balance at the period's end ([`super::seal`]).
     #[n(2)]
@@ -51,6 +54,7 @@ pub struct Seal {
 
 /// A period takes no more postings, or only adjusting ones.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeriodClosed {
     /// The newest one that is closed.
     #[n(0)]
@@ -61,11 +65,13 @@ pub struct PeriodClosed {
     /// Of a close that is not soft.
     #[n(2)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub seal: Option<Seal>,
 }
 
 /// A period takes postings again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeriodReopened {
     /// It, and every later one.
     #[n(0)]

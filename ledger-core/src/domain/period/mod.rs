@@ -7,6 +7,6 @@ pub mod command;
 pub(crate) mod decide;
 pub mod event;
 mod month;
-pub(crate) mod seal;
+pub mod seal;
 
 pub use month::{Month, MonthError};

@@ -88,12 +88,14 @@ impl<'de> serde::Deserialize<'de> for HeldLine {
 
 /// Stock is held until `expires_at`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReservationOpened {
     /// The reservation.
     #[n(0)]
     pub id: ReservationId,
     /// For whom.
     #[n(1)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub owner: Option<Text>,
     /// Free at this instant.
     #[n(2)]
@@ -104,19 +106,23 @@ pub struct ReservationOpened {
     /// Of what waits, when stock comes in: the highest first. Absent: 0.
     #[n(4)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub priority: Option<u8>,
     /// How the places were chosen, where the caller named none.
     #[n(5)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub choice: Option<Box<Choice>>,
     /// With `allow_partial`: what could not be held.
     #[n(6)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub shortages: Option<Vec<Shortage>>,
 }
 
 /// Held for longer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReservationExtended {
     /// The reservation.
     #[n(0)]
@@ -128,6 +134,7 @@ pub struct ReservationExtended {
 
 /// Given back, or lapsed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReservationClosed {
     /// The reservation.
     #[n(0)]
@@ -139,6 +146,7 @@ pub struct ReservationClosed {
 
 /// Other quantities, places or lots are held from now on; or stock came in for what waited.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReservationLines {
     /// The reservation.
     #[n(0)]
@@ -150,6 +158,7 @@ pub struct ReservationLines {
 
 /// Allocated to an order: without expiry.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReservationConfirmed {
     /// The reservation.
     #[n(0)]
@@ -158,6 +167,7 @@ pub struct ReservationConfirmed {
 
 /// Shipped, whole or in part: issued, valued and posted in this one fact.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReservationCommitted {
     /// The reservation.
     #[n(0)]
@@ -168,5 +178,6 @@ pub struct ReservationCommitted {
     /// What is still held, when only a part was shipped.
     #[n(2)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub remaining: Option<Vec<HeldLine>>,
 }

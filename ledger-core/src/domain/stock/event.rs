@@ -97,6 +97,7 @@ pub struct Detail {
 
 /// One movement of an earlier event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Origin {
     /// The event's position.
     #[n(0)]
@@ -207,6 +208,7 @@ impl ShownLayer {
 
 /// Goods and their value carried from one location to another.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StockTransferred {
     /// What left.
     #[n(0)]
@@ -218,6 +220,7 @@ pub struct StockTransferred {
 
 /// Several movements of one fact.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StockMoved {
     /// The item the fact is about.
     #[n(0)]
@@ -229,6 +232,7 @@ pub struct StockMoved {
 
 /// A receipt turned out dearer or cheaper.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StockCostAdded {
     /// The receipt.
     #[n(0)]
@@ -240,12 +244,14 @@ pub struct StockCostAdded {
 
 /// A new standard cost, and what it does to the stock on hand.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StandardCostChanged {
     /// The item.
     #[n(0)]
     pub sku: Sku,
     /// Cost of one base unit.
     #[n(1)]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::domain::shown::Decimal))]
     pub standard_cost: Number,
     /// One per cost pool whose value changes.
     #[n(2)]
@@ -289,6 +295,7 @@ impl serde::Serialize for StockExpected {
 
 /// What is still expected will not come.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExpectationCancelled {
     /// The expected receipt.
     #[n(0)]

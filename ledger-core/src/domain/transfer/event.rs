@@ -8,6 +8,7 @@ use crate::domain::time::Timestamp;
 
 /// Goods are under way.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TransferDispatched {
     /// The transfer.
     #[n(0)]
@@ -24,6 +25,7 @@ pub struct TransferDispatched {
     /// When they should arrive.
     #[n(4)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub due_at: Option<Timestamp>,
     /// Two per line: out of `from`, into `via`.
     #[n(5)]
@@ -32,6 +34,7 @@ pub struct TransferDispatched {
 
 /// What a receipt did to one line; quantities in units of the item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Arrival {
     /// The line, from 0.
     #[n(0)]
@@ -52,6 +55,7 @@ pub struct Arrival {
 
 /// Goods arrived, whole or in part.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TransferReceived {
     /// The transfer.
     #[n(0)]
@@ -69,6 +73,7 @@ pub struct TransferReceived {
 
 /// What was under way went back.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TransferCancelled {
     /// The transfer.
     #[n(0)]
