@@ -82,10 +82,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 
 /// Every name, for the document.
 pub(crate) fn schema() -> utoipa::openapi::Object {
-    utoipa::openapi::ObjectBuilder::new()
-        .schema_type(utoipa::openapi::schema::Type::String)
-        .enum_values(Some(names()))
-        .build()
+    utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String).enum_values(Some(names())).build()
 }
 
 #[cfg(test)]

@@ -259,7 +259,7 @@ pub(super) async fn year_start(api: &Api, tenant: TenantId, at: Timestamp) -> Re
 #[utoipa::path(get, path = "/v1/calendar", tag = "Periods", operation_id = "get_calendar", params(ReadHeaders),
     responses(ReadAnswer<CalendarBody>))]
 pub(crate) async fn get_calendar(State(api): State<Api>, reading: Reading) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let found = read(&api, reading.tenant, Month::new(9990, 12).map_err(|_| out_of_range())?, None).await?;
     let body = CalendarBody { year_starts_month: found.starts, stream_version: found.version, position: found.position };
     reading.show(found.as_of, Version::Stream(found.version), &body)
@@ -285,7 +285,7 @@ pub(crate) async fn list_periods(
     reading: Reading,
     Asked(query): Asked<PeriodQuery>,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let present = Month::of(api.pipeline.now());
     // A fiscal year begins at most eleven months before a month of it.
     let from = match query.year {
@@ -295,7 +295,7 @@ pub(crate) async fn list_periods(
     let found = read(&api, reading.tenant, from, None).await?;
     let months = found.months(query.year.unwrap_or_else(|| present.fiscal_year(found.starts)))?;
     let data: Vec<PeriodBody> = months.map(|month| found.period(month)).collect();
-    reading.show(found.as_of, Version::None, &Page::whole(data))
+    reading.show(found.as_of, Version::Body, &Page::whole(data))
 }
 
 /// Shows an accounting period
@@ -308,7 +308,7 @@ pub(crate) async fn get_period(
     reading: Reading,
     Named(month): Named<Month>,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let found = read(&api, reading.tenant, month, None).await?;
     reading.show(found.as_of, Version::Derived(found.version), &found.period(month))
 }
@@ -320,7 +320,7 @@ pub(crate) async fn get_period(
     params(("year" = i32, Path, description = "The calendar year in which it begins", minimum = 1970, maximum = 9990), ReadHeaders),
     responses(ReadAnswer<YearBody>))]
 pub(crate) async fn get_year(State(api): State<Api>, reading: Reading, Named(year): Named<i32>) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let from = Month::new(year, 1).map_err(|_| out_of_range())?;
     let mut found = read(&api, reading.tenant, from, Some(year)).await?;
     let closing = found.closed.take();

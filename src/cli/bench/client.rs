@@ -44,6 +44,17 @@ impl Client {
         self.exchange().await
     }
 
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Sends a request as it is and answers the status.
+    pub(super) async fn send(&mut self, request: &[u8]) -> Result<u16> {
+        self.out.clear();
+        self.out.extend_from_slice(request);
+        self.exchange().await
+    }
+
     async fn exchange(&mut self) -> Result<u16> {
         self.stream.write_all(&self.out).await?;
         self.buffer.clear();

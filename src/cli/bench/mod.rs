@@ -7,12 +7,16 @@
 
 mod bare;
 mod client;
+mod console;
+mod feed;
 mod http;
+mod latency;
 mod load;
 mod memory;
 mod money;
 mod past;
 mod projection;
+mod proofs;
 mod rebuild;
 mod replay;
 
@@ -79,6 +83,7 @@ fn percent(part: u64, whole: u64) -> Option<u64> {
 struct Bench {
     url: String,
     redis_url: Option<String>,
+    nats_url: Option<String>,
     pool: PgPool,
     pipeline: pipeline::Handle,
     size: Size,
@@ -97,7 +102,6 @@ impl Bench {
 pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode> {
     let options = supervisor::Options {
         tuning: supervisor::Tuning::service(),
-        nats: supervisor::Source::Absent,
         ..supervisor::Options::ephemeral(supervisor::guard::this_program())
     };
     let running = tokio::task::spawn_blocking(move || supervisor::start(options)).await??;
@@ -112,8 +116,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode> {
     };
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(200));
-    let redis_url = running.redis_url.clone();
-    let mut bench = Bench { url, redis_url, pool, pipeline, size, lines: Vec::new(), only: args.only, bar };
+    let (redis_url, nats_url) = (running.redis_url.clone(), running.nats_url.clone());
+    let mut bench = Bench { url, redis_url, nats_url, pool, pipeline, size, lines: Vec::new(), only: args.only, bar };
     measure(&mut bench).await?;
     bench.bar.finish_and_clear();
     let lines = std::mem::take(&mut bench.lines);
@@ -138,8 +142,12 @@ async fn measure(bench: &mut Bench) -> Result<()> {
     http::http(bench, spread).await?;
     replay::replay(bench, spread).await?;
     projection::projection(bench, spread).await?;
+    feed::feed(bench, spread).await?;
+    latency::latency(bench, spread).await?;
     rebuild::rebuild(bench).await?;
     past::past(bench).await?;
     money::money(bench).await?;
+    proofs::proofs(bench).await?;
+    console::console(bench).await?;
     memory::memory(bench)
 }

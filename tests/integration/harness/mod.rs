@@ -3,9 +3,11 @@
 //! **Shape**: [`World::start`] (servers, schema) → [`World::node`] (a `ledgerd serve` process) and
 //! [`World::tenant`] (code + key) → [`Client`].
 
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod node;
 pub(crate) mod proxy;
+pub(crate) mod replica;
 pub(crate) mod s3;
 
 use std::process::Command;

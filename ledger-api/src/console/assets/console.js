@@ -51,18 +51,34 @@
       const rows = all('tbody tr', table).map((row) => all('td', row).map((cell) => cell.textContent));
       const data = names.map((_, at) => rows.map((row) => at === 0 ? Date.parse(row[0]) / 1000 : Number(row[at])));
       const place = $('.plot', chart);
-      const axis = { stroke: colour('--faint'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 }, font: '12px system-ui, sans-serif' };
-      const line = (name, scale, stroke) => ({ label: name, scale, stroke, width: 1.6, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false },
-        value: (_, __, ___, at) => at === null || at === undefined ? '' : rows[at][names.indexOf(name)] });
-      plots.push(new uPlot({
-        width: Math.max(320, place.clientWidth || chart.clientWidth), height: 250, tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
-        cursor: { y: false, points: { size: 6 } },
-        scales: { left: { range: (_, low, high) => room(low, high) }, right: { range: (_, low, high) => room(low, high) } },
-        series: [{ label: 'Time', value: (_, __, ___, at) => at === null || at === undefined ? '' : rows[at][0].slice(0, 19).replace('T', ' ') },
-          line(names[1], 'left', colour('--bar')), line(names[2], 'right', colour('--second'))],
-        axes: [axis, { ...axis, scale: 'left', size: 70, label: names[1], labelSize: 20, labelFont: axis.font }, { ...axis, scale: 'right', side: 1, size: 80, grid: { show: false }, label: names[2], labelSize: 20, labelFont: axis.font }],
-      }, data, place));
+      place.replaceChildren();
+      const axis = { stroke: colour('--faint'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, font: '12px system-ui, sans-serif' };
+      // Two charts with one time: two measures on one would meet by accident.
+      names.slice(1).forEach((name, at) => {
+        const half = document.createElement('div');
+        const title = document.createElement('h3');
+        title.textContent = name;
+        half.append(title);
+        place.append(half);
+        const stroke = colour(at === 0 ? '--bar' : '--second');
+        const value = (_, __, ___, point) => point === null || point === undefined ? '' : rows[point][at + 1];
+        plots.push(new uPlot({
+          width: Math.max(280, half.clientWidth), height: 200, tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
+          cursor: { y: false, sync: { key: 'time' }, drag: { x: false, y: false }, points: { size: 6 } },
+          scales: { y: { range: (_, low, high) => room(low, high) } },
+          series: [{ label: 'Time', value: (_, __, ___, point) => point === null || point === undefined ? '' : rows[point][0].slice(0, 16).replace('T', ' ') },
+            { label: name, stroke, fill: stroke + '1f', width: 1.6, value, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } }],
+          axes: [{ ...axis, values: (_, splits, __, ___, step) => splits.map((split) => instant(split, step)) },
+            { ...axis, size: (_, values) => 14 + 7 * Math.max(2, ...(values || []).map((v) => v.length)) }],
+        }, [data[0], data[at + 1]], half));
+      });
     }
+  }
+  // A day, or where the steps are shorter, a time of day.
+  function instant(seconds, step) {
+    const text = new Date(seconds * 1000).toISOString();
+    if (step >= 28 * 86400) return text.slice(0, 7);
+    return step >= 86400 ? text.slice(5, 10) : seconds % 86400 === 0 ? text.slice(5, 10) : text.slice(11, 16);
   }
   function room(low, high) {
     const bottom = Math.min(0, low), top = Math.max(0, high);

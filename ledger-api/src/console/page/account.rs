@@ -52,7 +52,7 @@ async fn view(console: &Console, session: &Session, asked: &Asked) -> Shown {
     let mut table = Table::new("accounts", "Accounts", columns)
         .empty("No account has these words in its code or name.")
         .pages(&session.here, "cursor", &found.json.text("next_cursor"))
-        .note("Balances are on the account's normal side, in the base currency, each of its own postings alone.");
+        .note("Balances are debits less credits, in the base currency, of each account alone.");
     table.rows.extend(accounts.iter().zip(&balances).map(|(account, balance)| account_row(account, &balance.json)));
     let form = Form {
         action: "/console/accounts".into(),
@@ -132,7 +132,7 @@ fn tiles(balance: &Value) -> Tiles {
     let tile = |label, field: &str| Tile { label, figure: number(balance.text(field)), beside: Vec::new(), href: None };
     Tiles {
         tiles: vec![
-            tile("Balance", "balance"),
+            tile("Balance", "normal_balance"),
             tile("Available", "available"),
             tile("Debits", "debits"),
             tile("Credits", "credits"),
@@ -175,7 +175,7 @@ fn currencies(balance: &Value) -> Option<Table> {
         ])
     };
     let columns =
-        [words("Currency"), figures("Debits"), figures("Credits"), figures("Balance"), figures("Debits less credits, base")];
+        [words("Currency"), figures("Debits"), figures("Credits"), figures("Balance"), figures("Balance in the base currency")];
     (list.len() > 1).then(|| Table::new("currencies", "By currency", columns).fill(list, row))
 }
 
@@ -194,11 +194,10 @@ fn form(name: &str, span: &Span) -> Form {
 }
 
 /// The columns of postings with running balances.
-pub(super) fn statement_columns() -> [crate::console::part::Column; 9] {
+pub(super) fn statement_columns() -> [crate::console::part::Column; 8] {
     [
         figures("Position"),
         words("Effective"),
-        words("What"),
         words("From"),
         words("Description"),
         extra("Party, item"),
@@ -210,24 +209,21 @@ pub(super) fn statement_columns() -> [crate::console::part::Column; 9] {
 
 /// A posting with the balance after it.
 pub(super) fn statement_row(line: &Value) -> Row {
+    let is_zero = |amount: &str| amount.bytes().all(|b| matches!(b, b'0' | b'.'));
+    // The other side's zero says nothing.
     let amount = |field: &str| {
         let amount = line.text(field);
-        // The other side's zero says nothing.
-        let is_zero = amount.bytes().all(|b| matches!(b, b'0' | b'.'));
-        let other = line.text(if field == "debit" { "currency_debit" } else { "currency_credit" });
-        let is_foreign = line.has("currency") && !other.bytes().all(|b| matches!(b, b'0' | b'.'));
-        match (is_zero, is_foreign) {
-            (true, false) => text(""),
-            (_, true) => Show::Many(vec![number(amount), text(format!("({other} {})", line.text("currency")))]),
-            (false, false) => number(amount),
-        }
+        if is_zero(&amount) { text("") } else { number(amount) }
     };
-    let words = [line.text("description"), line.text("memo"), line.text("reference")];
+    let foreign = ["currency_debit", "currency_credit"].map(|field| line.text(field));
+    let foreign = foreign.into_iter().find(|amount| !is_zero(amount));
+    let foreign = foreign.map_or_else(String::new, |amount| format!("{amount} {}", line.text("currency")));
+    let described = if line.has("description") { line.text("description") } else { phrase(&line.text("type")) };
+    let words = [described, line.text("memo"), line.text("reference"), foreign];
     let words: Vec<String> = words.into_iter().filter(|w| !w.is_empty()).collect();
     Row::of([
         event_link(&line.text("position")),
         time(line.text("effective_at")),
-        text(phrase(&line.text("type"))),
         stream_link(&line.text("stream")),
         text(words.join(" · ")),
         Show::Many(vec![code(line.text("party")), code(line.text("item"))]),
@@ -240,7 +236,7 @@ pub(super) fn statement_row(line: &Value) -> Row {
 /// A row that only has a balance.
 pub(super) fn standing_row(words: &str, standing: &Value) -> Row {
     let mut cells = vec![text(""), text(""), text(words)];
-    cells.extend(std::iter::repeat_n(text(""), 5));
+    cells.extend(std::iter::repeat_n(text(""), 4));
     cells.push(number(standing.text("balance")));
     Row { kind: "total", depth: 0, cells }
 }

@@ -14,7 +14,7 @@ use crate::console::Console;
 use crate::console::ask::{Answer, Fields, plain};
 use crate::console::frame::{Section, Shown, View};
 use crate::console::part::{
-    Action, Facts, Field, Form, Links, Note, Row, Table, Verbatim, code, encode, event_link, extra, figures, link, number,
+    Action, Facts, Field, Form, Links, Note, Row, Show, Table, Verbatim, code, encode, event_link, extra, figures, link, number,
     phrase, query, status, stream_link, text, time, words,
 };
 use crate::console::session::Session;
@@ -30,14 +30,10 @@ fn tabs(here: &str) -> Links {
 
 /// What a verification came to, in a word.
 pub(super) fn verdict(verification: &Value) -> String {
-    let report = &verification["report"];
-    let counted =
-        |value: &Value| value.as_u64().or_else(|| value.as_array().map(|list| u64::try_from(list.len()).unwrap_or(u64::MAX)));
-    let findings = counted(&verification["findings"]).or_else(|| counted(&report["findings"]));
-    match (verification.text("status").as_str(), findings) {
-        ("done" | "finished" | "succeeded" | "completed", Some(0)) => "clean".to_owned(),
-        (_, Some(1..)) => "findings".to_owned(),
-        (word, _) => word.to_owned(),
+    match verification["sound"].as_bool() {
+        Some(true) => "clean".to_owned(),
+        Some(false) => "findings".to_owned(),
+        None => verification.text("status"),
     }
 }
 
@@ -59,7 +55,8 @@ async fn view(console: &Console, session: &Session) -> Shown {
     let mut view = View::new(Section::Audit, "Audit").at(overview?.position).part(tabs("/console/audit"));
     view = add(view, verifications, |view, found| view.part(verify_now(session)).part(verification_table(&found.json)));
     view = add(view, checkpoint, |view, found| {
-        view.part(Verbatim { title: "The newest checkpoint, signed".into(), text: note_of(&found.json), is_folded: false })
+        let (title, text) = ("The log's head, signed".to_owned(), found.json.text("note"));
+        view.part(Verbatim { title, text, is_folded: false })
     });
     view = add(view, checkpoints, |view, found| view.part(checkpoint_table(&found.json)));
     Ok(add(view, keys, |view, found| view.part(key_table(&found.json))))
@@ -77,11 +74,6 @@ fn add(view: View, found: Result<Option<Answer>, Problem>, section: impl FnOnce(
     }
 }
 
-fn note_of(checkpoint: &Value) -> String {
-    let text = checkpoint.text("note");
-    if text.is_empty() { plain(checkpoint) } else { text }
-}
-
 fn verify_now(session: &Session) -> Action {
     Action {
         action: "/console/audit/verify".into(),
@@ -94,45 +86,43 @@ fn verify_now(session: &Session) -> Action {
 fn verification_table(found: &Value) -> Table {
     let row = |one: &Value| {
         let id = one.text("id");
-        let report = &one["report"];
-        let position = if report.has("events") { report.text("events") } else { one.text("position") };
         Row::of([
             link(format!("/console/audit/verifications/{}", encode(&id)), code(&id)),
             status(verdict(one)),
-            number(position),
-            time(one.text("started_at")),
+            number(one.text("findings")),
+            event_link(&one.text("position")),
+            time(one.text("created_at")),
             time(one.text("finished_at")),
             text(one.text("asked_by")),
         ])
     };
-    let columns =
-        [words("Verification"), words("Verdict"), figures("Events"), words("Started"), words("Finished"), extra("Asked by")];
+    let columns = [
+        words("Verification"),
+        words("Verdict"),
+        figures("Findings"),
+        figures("Up to"),
+        words("Asked for"),
+        words("Finished"),
+        extra("Asked by"),
+    ];
     Table::new("verifications", "Verifications", columns).empty("Nothing was verified yet.").fill(found.list("data"), row)
 }
 
 fn checkpoint_table(found: &Value) -> Table {
-    let row = |one: &Value| {
-        let root = one["root"].as_object().map_or_else(|| one.text("root"), |_| one["root"].text("hex"));
-        Row::of([event_link(&one.text("size")), time(one.text("signed_at")), code(root)])
-    };
+    let row = |one: &Value| Row::of([event_link(&one.text("size")), time(one.text("signed_at")), code(one.text("root"))]);
     let columns = [figures("Size"), words("Signed"), words("Root")];
     Table::new("checkpoints", "Checkpoints", columns).empty("No checkpoint was signed yet.").fill(found.list("data"), row)
 }
 
 fn key_table(found: &Value) -> Table {
-    let names = ["keys", "data", "verifier_keys"];
-    let list = names.into_iter().map(|name| found.list(name)).find(|list| !list.is_empty()).unwrap_or(&[]);
-    let row = |key: &Value| match key {
-        Value::Object(_) => {
-            let text_of = ["verifier_key", "key", "text"].into_iter().map(|name| key.text(name)).find(|t| !t.is_empty());
-            Row::of([code(text_of.unwrap_or_default()), status(key.text("status"))])
-        }
-        key => Row::of([code(plain(key)), text("")]),
-    };
-    Table::new("keys", "Keys that verify the checkpoints", [words("Verifier key"), words("")])
+    let kinds = [("verifier_keys", "signs"), ("retired_keys", "retired")];
+    let mut table = Table::new("keys", "Keys that verify the checkpoints", [words("Verifier key"), words("")])
         .empty("No key signs checkpoints here.")
-        .fill(list, row)
-        .note("Keep a copy of these where the owner of this database cannot write.")
+        .note("Keep a copy of these where the owner of this database cannot write.");
+    for (field, word) in kinds {
+        table.rows.extend(found.list(field).iter().map(|key| Row::of([code(plain(key)), status(word)])));
+    }
+    table
 }
 
 /// Starts a verification, for a form of this session only.
@@ -163,40 +153,36 @@ pub(in crate::console) async fn verification(
 async fn one_verification(console: &Console, session: &Session, id: &str) -> Shown {
     let found = console.get(session, &format!("/v1/audit/verifications/{}", encode(id))).await?;
     let one = &found.json;
-    let report = &one["report"];
-    let progress = &one["progress"];
-    let of = match (progress.text("done"), progress.text("total")) {
-        (done, total) if !done.is_empty() && !total.is_empty() => format!("{done} of {total}"),
-        (done, _) => done,
+    let progress = match (one.text("done"), one.text("of")) {
+        (done, of) if !of.is_empty() => Show::Many(vec![number(done), text("of"), number(of), text("events")]),
+        (done, _) => Show::Many(vec![number(done), text("events")]),
     };
+    let report = &one["report"];
     let facts = [
         ("Verdict", status(verdict(one))),
-        ("Progress", text(of)),
-        ("Events", number(report.text("events"))),
+        ("Looked at", progress),
+        ("Up to", event_link(&one.text("position"))),
         ("Root", code(report.text("root"))),
-        ("Started", time(one.text("started_at"))),
+        ("Asked for", time(one.text("created_at"))),
         ("Finished", time(one.text("finished_at"))),
         ("Asked by", text(one.text("asked_by"))),
     ];
-    let findings = if report.has("findings") { report.list("findings") } else { one.list("findings") };
     let row = |finding: &Value| {
-        let words = ["sentence", "detail", "what", "words"].into_iter().map(|name| finding.text(name)).find(|t| !t.is_empty());
-        Row::of([
-            event_link(&finding.text("position")),
-            text(phrase(&finding.text("invariant"))),
-            text(words.unwrap_or_default()),
-        ])
+        Row::of([event_link(&finding.text("position")), text(phrase(&finding.text("invariant"))), text(finding.text("what"))])
     };
     let columns = [figures("Position"), words("What must hold"), words("Finding")];
-    let mut view = View::new(Section::Audit, "Verification")
+    let view = View::new(Section::Audit, "Verification")
         .below("Audit", "/console/audit")
         .at(found.position.clone())
-        .part(Facts::new("", facts))
-        .part(Table::new("findings", "Findings", columns).empty("None.").fill(findings, row));
-    if !report.is_null() {
-        view = view.part(Verbatim::json("The whole report", report).folded());
+        .part(Facts::new("", facts));
+    if report.is_null() {
+        let words = "Not done yet. Open this page again to see how far it is.".to_owned();
+        return Ok(view.part(Note { tone: "plain", words }));
     }
-    Ok(view)
+    let findings = Table::new("findings", "Findings", columns)
+        .empty("None: everything that was looked at holds.")
+        .fill(report.list("findings"), row);
+    Ok(view.part(findings).part(Verbatim::json("The whole report", report).folded()))
 }
 
 /// What to look for.

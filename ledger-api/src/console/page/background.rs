@@ -36,18 +36,18 @@ async fn view(console: &Console, session: &Session) -> Shown {
 fn job_table(found: &Value) -> Table {
     let row = |job: &Value| {
         let progress = &job["progress"];
-        let of = match (progress.text("done"), progress.text("total")) {
-            (done, total) if !total.is_empty() => Show::Many(vec![number(done), text("of"), number(total)]),
-            (done, _) => number(done),
+        let done = match progress.text("of") {
+            of if of.is_empty() => number(progress.text("done")),
+            of => Show::Many(vec![number(progress.text("done")), text("of"), number(of)]),
         };
         Row::of([
             code(job.text("id")),
             text(phrase(&job.text("kind"))),
-            status(job.text("status")),
-            of,
-            number(job.text("attempts")),
+            status(if job["cancelling"] == true { "cancelling".to_owned() } else { job.text("status") }),
+            done,
+            Show::Many(vec![number(job.text("attempts")), text("of"), number(job.text("attempts_max"))]),
             time(job.text("created_at")),
-            text(job.text("last_error")),
+            text(if job.has("last_error") { job.text("last_error") } else { progress.text("note") }),
         ])
     };
     let columns = [
@@ -57,23 +57,47 @@ fn job_table(found: &Value) -> Table {
         figures("Done"),
         figures("Attempts"),
         words("Asked for"),
-        words("Last error"),
+        words("What it says"),
     ];
     Table::new("jobs", "Jobs", columns).empty("No job was asked for.").fill(found.list("data"), row)
 }
 
+/// What of the log a webhook gets.
+fn filter(hook: &Value) -> String {
+    let names = ["types", "categories", "streams"]
+        .map(|field| hook.list(field).iter().map(crate::console::ask::plain).collect::<Vec<_>>().join(", "));
+    let named: Vec<String> = names.into_iter().filter(|names| !names.is_empty()).collect();
+    if named.is_empty() { "All events".to_owned() } else { named.join(" · ") }
+}
+
 fn webhook_table(found: &Value) -> Table {
     let row = |hook: &Value| {
-        let is_on = if hook["enabled"] == true { "enabled" } else { "disabled" };
-        let position = ["position", "delivered_to", "cursor"].into_iter().map(|name| hook.text(name)).find(|t| !t.is_empty());
+        let state = match (hook["enabled"] == true, hook.has("failing_since")) {
+            (false, _) => "disabled",
+            (true, true) => "retrying",
+            (true, false) => "enabled",
+        };
+        let why = ["disabled_why", "last_error", "description"].into_iter().map(|field| hook.text(field));
         Row::of([
             code(hook.text("id")),
-            status(is_on),
+            status(state),
             text(hook.text("url")),
-            number(position.unwrap_or_default()),
-            text(hook.text("description")),
+            text(filter(hook)),
+            number(hook.text("position")),
+            number(hook.text("failures")),
+            time(hook.text("failing_since")),
+            text(why.into_iter().find(|words| !words.is_empty()).unwrap_or_default()),
         ])
     };
-    let columns = [words("Webhook"), words("Status"), words("Address"), figures("Delivered to"), extra("Description")];
+    let columns = [
+        words("Webhook"),
+        words("Status"),
+        words("Address"),
+        words("Sends"),
+        figures("Up to"),
+        figures("Failures"),
+        extra("Failing since"),
+        words("Why"),
+    ];
     Table::new("webhooks", "Webhooks", columns).empty("No webhook is set up.").fill(found.list("data"), row)
 }

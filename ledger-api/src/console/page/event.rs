@@ -152,7 +152,8 @@ async fn one(console: &Console, session: &Session, at: &str) -> Shown {
         Ok(Some(proof)) => view
             .part(Heading { id: "proof", title: "Proof that it is in the log".into() })
             .part(proof_facts(&proof.json))
-            .part_if(path_table(&proof.json)),
+            .part(path_table(&proof.json))
+            .part(Verbatim { title: "The leaf's bytes, base64".into(), text: proof.json.text("leaf"), is_folded: true }),
         Ok(None) => view,
         Err(problem) => view.part(no_proof(&problem)),
     };
@@ -197,10 +198,10 @@ fn command(event: &Value) -> Option<Facts> {
     let command = event.get("command")?;
     let mut facts = vec![
         ("Command", code(command.text("id"))),
-        ("Actor", text(command.text("actor"))),
+        ("Actor", actor_link(&command.text("actor"))),
         ("Events of it", number(command.text("events"))),
         ("First of them", event_link(&event.text("command_position"))),
-        ("Correlation", text(command.text("correlation"))),
+        ("Correlation", text(command.text("correlation_id"))),
         ("Trace", code(command.text("traceparent"))),
     ];
     let metadata = command["metadata"].as_object().into_iter().flatten();
@@ -227,44 +228,29 @@ fn stream_table(events: &Value, version: u64, stream: &str) -> Table {
     table
 }
 
-/// Whatever the proof says in single values, in its own words.
+/// What the proof is of.
 fn proof_facts(proof: &Value) -> Facts {
-    let single = proof.as_object().into_iter().flatten().filter(|(_, value)| !value.is_array() && !value.is_object());
-    let shown = single.map(|(name, value)| {
-        let value = crate::console::ask::plain(value);
-        let show = if value.bytes().all(|b| b.is_ascii_digit()) { number(value) } else { code(value) };
-        (known_name(name), show)
-    });
-    Facts::new("", shown.collect::<Vec<_>>())
-}
-
-/// Names of a proof's values for people.
-fn known_name(name: &str) -> &'static str {
-    match name {
-        "position" => "Position",
-        "index" | "leaf_index" => "Leaf number",
-        "size" | "tree_size" => "Size of the tree",
-        "root" | "root_hex" | "root_hash" => "Root",
-        "root_base64" => "Root, base64",
-        "leaf" | "leaf_data" | "preimage" => "The leaf's bytes, base64",
-        "leaf_hash" | "leaf_hash_hex" => "The leaf's hash",
-        "checkpoint" => "Checkpoint",
-        "origin" => "Origin",
-        _another => "Also",
-    }
+    Facts::new(
+        "",
+        [
+            ("Events in the tree", number(proof.text("size"))),
+            ("Leaf number, from 0", number(proof.text("index"))),
+            ("Root", code(proof.text("root"))),
+            ("The leaf's hash", code(proof.text("leaf_hash"))),
+        ],
+    )
 }
 
 /// The hashes from the leaf to the root.
-fn path_table(proof: &Value) -> Option<Table> {
-    let names = ["path", "proof", "hashes", "inclusion_path"];
-    let path = names.into_iter().map(|name| proof.list(name)).find(|path| !path.is_empty())?;
+fn path_table(proof: &Value) -> Table {
     let row =
         |(at, hash): (usize, &Value)| Row::of([number(at.saturating_add(1).to_string()), code(crate::console::ask::plain(hash))]);
-    let mut table = Table::new("path", "From the leaf to the root (RFC 6962)", [figures("Step"), words("Hash beside it")]);
-    table.rows.extend(path.iter().enumerate().map(row));
-    Some(table.note(
-        "Hash the leaf's bytes, then with each of these in turn: what comes out is the root, which a signed checkpoint holds.",
-    ))
+    let mut table = Table::new("path", "From the leaf to the root (RFC 6962)", [figures("Step"), words("Hash beside it")])
+        .empty("The leaf is the root.");
+    table.rows.extend(proof.list("path").iter().enumerate().map(row));
+    let note =
+        "Hash the leaf's bytes, then what comes out with each of these in turn: the last is the root, which checkpoints sign.";
+    table.note(note)
 }
 
 fn no_proof(problem: &Problem) -> Note {

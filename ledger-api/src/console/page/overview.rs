@@ -105,29 +105,19 @@ fn part_tiles(health: &Value) -> Vec<Tile> {
     let is_well = beside.iter().all(|show| show.html().is_empty());
     let mut beside = Vec::from(beside);
     if is_well {
-        beside.push(text("Database, cache, broker up"));
+        beside.push(text("All parts are up"));
     }
-    let mut tiles = vec![tile("Service", status(health.text("status")), beside)];
-    if health.has("stopped") {
-        let stopped = match &health["stopped"] {
-            Value::Array(list) => list.len().to_string(),
-            counted => {
-                if counted.is_object() {
-                    counted.text("tenants")
-                } else {
-                    health.text("stopped")
-                }
-            }
-        };
-        tiles.push(tile("Tenants stopped", number(stopped), [text("On all of this service")]));
-    }
-    tiles
+    let stopped = number(health["projector"].text("stopped"));
+    vec![
+        tile("Service", status(health.text("status")), beside),
+        tile("Tenants stopped", stopped, [text("Of all on this service")]),
+    ]
 }
 
 fn audit_tiles(checkpoint: Option<&Value>, verification: Option<&Value>) -> Vec<Tile> {
     let checkpoint = checkpoint.map(|c| tile("Last checkpoint", number(c.text("size")), [time(c.text("signed_at"))]));
     let verification = verification.map(|v| {
-        let at = if v.has("finished_at") { v.text("finished_at") } else { v.text("started_at") };
+        let at = if v.has("finished_at") { v.text("finished_at") } else { v.text("created_at") };
         tile("Last verification", status(super::audit::verdict(v)), [time(at)])
     });
     checkpoint.into_iter().chain(verification).map(|tile| leads(tile, "/console/audit")).collect()

@@ -176,8 +176,8 @@ async fn view(console: &Console, session: &Session, name: &str, mut asked: Asked
         }
         Err(problem) => return Err(problem),
     };
-    let mut view = view.at(found.position).part(Note { tone: "plain", words: kind.what.to_owned() });
-    view = view.part_if(verdict(&found.json));
+    let view = view.at(found.position).part(Note { tone: "lede", words: kind.what.to_owned() });
+    let mut view = view.part_if(verdict(&found.json));
     for mut table in (kind.tables)(&found.json, session) {
         let rows = table.rows.len();
         if rows > ROWS_SHOWN {

@@ -16,7 +16,7 @@ use crate::console::part::{
 use crate::console::session::Session;
 
 /// Every hold lapses before then: the open ones, the next to lapse first.
-const END_OF_TIME: &str = "9999-12-31T23:59:59Z";
+const END_OF_TIME: &str = "2199-12-31T23:59:59Z";
 
 /// Which reservations.
 #[derive(Default, Deserialize)]

@@ -170,7 +170,7 @@ async fn one_location(console: &Console, session: &Session, name: &str, asked: &
         figures("Allocated"),
         figures("Incoming"),
         figures("Value"),
-        figures("Last moved"),
+        figures("Last event"),
     ];
     let table = Table::new("stock", "Items that were ever here", columns)
         .empty("Nothing was ever here.")
@@ -224,6 +224,6 @@ pub(super) fn level_columns() -> [crate::console::part::Column; 11] {
         figures("Incoming"),
         figures("Safety"),
         figures("Value"),
-        figures("Last moved"),
+        figures("Last event"),
     ]
 }

@@ -130,7 +130,7 @@ pub(crate) async fn get_seal_proof(
     reading: Reading,
     AskedQuery(query): AskedQuery<SealQuery>,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let tenant = reading.tenant;
     let book = api.books.of(&api, tenant).await?;
     let (as_of, found) = period::sealed(&api, tenant, query.period).await?;
