@@ -170,11 +170,17 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
     let worker =
         projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::clone(&nudged) };
     tokio::spawn(nudge(handle.clone(), parts.pipeline.committed(), stop.clone()));
-    let pool = parts.pool.clone();
+    let (pool, leases) = (parts.pool.clone(), handle.leases());
     let pipeline = parts.pipeline.clone();
     let task = tokio::spawn(async move {
-        let working = tokio::spawn(projector::job::run(worker, stop.clone()));
-        let telling = tokio::spawn(projector::webhook::fan_out(pool, nudged, stop.clone()));
+        let part = stop.clone();
+        let working = projector::keep("jobs", stop.clone(), move || projector::job::run(worker.clone(), part.clone()));
+        let working = tokio::spawn(working);
+        let part = stop.clone();
+        let telling = projector::keep("webhooks", stop.clone(), move || {
+            projector::webhook::fan_out(pool.clone(), leases.clone(), Arc::clone(&nudged), part.clone())
+        });
+        let telling = tokio::spawn(telling);
         let sweep = tokio::spawn(async move {
             while let Some((tenant, due)) = lapsed.recv().await {
                 expire(&pipeline, tenant, due).await;
