@@ -24,7 +24,7 @@ enum Verb {
     Create {
         #[arg(long)]
         tenant: String,
-        /// What it is for. The log names the key as the actor of its commands: a service or a person's id, not a name.
+        /// What it is for.
         #[arg(long)]
         name: String,
         /// RFC 3339 instant after which it is refused.

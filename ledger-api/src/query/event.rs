@@ -229,8 +229,7 @@ fn next_link(uri: &Uri, name: &str, place: Position) -> Option<axum::http::Heade
 fn show_newest(reading: &Reading, found: &Found, head: Position, uri: &Uri) -> Result<Response, Problem> {
     let data = found.events.iter().map(EventBody::from).collect();
     let body = EventsBody { data, next_after: None, next_before: Some(found.scanned_to), more: found.is_more };
-    let unbounded = reading.unbounded();
-    let mut response = unbounded.show(head, Version::None, &body)?;
+    let mut response = reading.unbounded().show(head, Version::None, &body)?;
     let link = found.is_more.then(|| next_link(uri, "before", found.scanned_to)).flatten();
     response.headers_mut().extend(link.map(|link| (names::LINK, link)));
     Ok(response)
