@@ -65,11 +65,6 @@ pub(crate) fn name(number: i16) -> Option<&'static str> {
     EVENT_TYPES.iter().find(|(known, _)| *known == number).map(|(_, name)| *name)
 }
 
-/// Every name.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    EVENT_TYPES.iter().map(|(_, name)| *name)
-}
-
 /// The number under which a name is stored.
 pub(crate) fn number(name: &str) -> Option<i16> {
     EVENT_TYPES.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
