@@ -49,6 +49,7 @@ pub(crate) fn registry(parts: &Parts) -> Registry {
 fn inside(parts: &Parts) -> Result<ledger_api::Inside> {
     let resources = ledger_api::Resources {
         pool: parts.pool.clone(),
+        replicas: Vec::new(),
         cache: None,
         pipeline: parts.pipeline.clone(),
         metrics: ledger_api::install_metrics().context("installing the recorder of metrics")?,

@@ -31,7 +31,9 @@ use crate::signing::{self, Signing};
 use crate::witness::Place;
 
 /// Connections for reads and views; writers have their own.
-const POOL_CONNECTIONS_MAX: u32 = 16;
+pub(crate) const POOL_CONNECTIONS_MAX: u32 = 16;
+/// Between two nudges of the projector: a first commit is looked at once, a stream of them 200 times a second.
+const NUDGE_PAUSE: Duration = Duration::from_millis(5);
 /// Lists of what has lapsed, waiting to be recorded.
 const DUE_QUEUE_MAX: usize = 64;
 
@@ -86,6 +88,7 @@ impl Parts {
 /// The HTTP service.
 pub(crate) async fn api(
     pool: PgPool,
+    replicas: Vec<PgPool>,
     redis_url: Option<&str>,
     pipeline: pipeline::Handle,
     feed: Feed,
@@ -93,7 +96,8 @@ pub(crate) async fn api(
 ) -> Result<ledger_api::Service> {
     let metrics = ledger_api::install_metrics()?;
     let Feed { broker, state } = feed;
-    let resources = ledger_api::Resources { pool, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state, keys };
+    let resources =
+        ledger_api::Resources { pool, replicas, cache: cache(redis_url).await, pipeline, metrics, broker, feed: state, keys };
     let options = ledger_api::Options { webhook_allow: webhooks()?.allow, ..ledger_api::Options::standard() };
     Ok(ledger_api::Service::new(options, resources))
 }
@@ -165,11 +169,18 @@ pub(crate) fn projector(parts: &Parts, urls: &Urls, stop: CancellationToken) -> 
     let nudged = Arc::new(Notify::new());
     let worker =
         projector::job::Options { pool: parts.pool.clone(), registry: jobs::registry(parts), nudged: Arc::clone(&nudged) };
-    let pool = parts.pool.clone();
+    tokio::spawn(nudge(handle.clone(), parts.pipeline.committed(), stop.clone()));
+    let (pool, leases) = (parts.pool.clone(), handle.leases());
     let pipeline = parts.pipeline.clone();
     let task = tokio::spawn(async move {
-        let working = tokio::spawn(projector::job::run(worker, stop.clone()));
-        let telling = tokio::spawn(projector::webhook::fan_out(pool, nudged, stop.clone()));
+        let part = stop.clone();
+        let working = projector::keep("jobs", stop.clone(), move || projector::job::run(worker.clone(), part.clone()));
+        let working = tokio::spawn(working);
+        let part = stop.clone();
+        let telling = projector::keep("webhooks", stop.clone(), move || {
+            projector::webhook::fan_out(pool.clone(), leases.clone(), Arc::clone(&nudged), part.clone())
+        });
+        let telling = tokio::spawn(telling);
         let sweep = tokio::spawn(async move {
             while let Some((tenant, due)) = lapsed.recv().await {
                 expire(&pipeline, tenant, due).await;
@@ -212,6 +223,17 @@ impl Audit {
         let Self { keys, place, witnessed } = self;
         let checkpointer = Checkpointer { pool: parts.pool.clone(), keys, place, interval, witnessed };
         tokio::spawn(checkpointer.run(stop))
+    }
+}
+
+/// Tells a projector in this process of commits, so that views and feed need not wait for their next look.
+pub(crate) async fn nudge(projector: projector::Handle, committed: Arc<Notify>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = committed.notified() => projector.nudge(),
+            () = stop.cancelled() => return,
+        }
+        tokio::time::sleep(NUDGE_PAUSE).await;
     }
 }
 

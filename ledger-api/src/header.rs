@@ -116,9 +116,24 @@ fn whole_number(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// The position a read must include.
-pub(crate) fn position_min(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
-    position(headers, &LEDGER_MIN_POSITION)
+/// What a read must include.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Least {
+    /// Every event up to here.
+    Position(Position),
+    /// Everything committed before the request arrived.
+    Head,
+}
+
+/// What a read must include.
+pub(crate) fn position_min(headers: &HeaderMap) -> Result<Option<Least>, Problem> {
+    if single(headers, &LEDGER_MIN_POSITION)? == Some("head") {
+        return Ok(Some(Least::Head));
+    }
+    let found = position(headers, &LEDGER_MIN_POSITION);
+    found
+        .map_err(|_| invalid(&LEDGER_MIN_POSITION, "must be a position (a whole number) or head"))
+        .map(|p| p.map(Least::Position))
 }
 
 /// The position after which an event stream goes on.
@@ -166,8 +181,11 @@ pub(crate) fn traceparent(headers: &HeaderMap) -> Option<Text> {
 /// An identity of the caller's own that is recorded with a command. Unlike a trace it is somebody's statement: one that
 /// cannot be kept is refused.
 pub(crate) fn recorded_id(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Text>, Problem> {
-    let parse = |text| Text::parse(text).map_err(|error| invalid(name, &error.to_string()));
-    single(headers, name)?.map(parse).transpose()
+    match single(headers, name)? {
+        None => Ok(None),
+        Some("") => Err(invalid(name, "empty")),
+        Some(text) => Text::parse(text).map(Some).map_err(|error| invalid(name, &error.to_string())),
+    }
 }
 
 fn is_lower_hex(text: &str) -> bool {
@@ -251,8 +269,9 @@ mod tests {
     #[test]
     fn positions_are_whole_numbers() {
         let min = |value| position_min(&headers(&[(LEDGER_MIN_POSITION, value)]));
-        assert_eq!(min("12").unwrap(), Some(12));
-        for bad in ["", "-1", "1.0", "x", "9223372036854775808"] {
+        assert_eq!(min("12").unwrap(), Some(Least::Position(12)));
+        assert_eq!(min("head").unwrap(), Some(Least::Head));
+        for bad in ["", "-1", "Head", "head, 1", "1.0", "x", "9223372036854775808"] {
             assert_eq!(min(bad).unwrap_err().code(), "header_invalid", "{bad}");
         }
     }

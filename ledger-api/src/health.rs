@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use ledger_core::store::{self, job, webhook};
 use ledger_core::view::version;
 use serde::Serialize;
 use sqlx::{PgPool, Row};
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use crate::limit::{HEALTH_REUSE, HEALTH_TIME_MAX, PROJECTOR_LAG_MAX};
+use crate::query::replica::{ReplicaHealth, Standing};
 use crate::state::Api;
 
 /// State of a part.
@@ -76,11 +78,28 @@ pub struct FeedHealth {
 /// Asks how the feed is.
 pub type FeedState = Arc<dyn Fn() -> FeedHealth + Send + Sync>;
 
+/// What is done beside the requests, over all tenants. None of it makes the service less ready; what is dead waits for somebody
+/// to look.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Beside {
+    /// Jobs that wait for their time or a place.
+    queued: i64,
+    /// Jobs that failed for good.
+    dead: i64,
+    /// Deliveries to webhooks that were given up.
+    deliveries_dead: i64,
+    /// Webhooks that were switched off because they took nothing.
+    webhooks_off: i64,
+}
+
 /// Readiness, part by part.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
     status: Whole,
     database: Part,
+    /// Read replicas, in the order they were named; the primary answers for those that are not fresh.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replicas: Vec<ReplicaHealth>,
     /// The cache of ready answers.
     cache: Part,
     /// The event feed's broker.
@@ -92,6 +111,7 @@ pub(crate) struct Readiness {
     /// The pipeline that records commands.
     writer: Part,
     projector: Lag,
+    jobs: Beside,
 }
 
 /// Liveness.
@@ -132,24 +152,26 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
 
 async fn readiness(api: &Api) -> Readiness {
     let mut last = api.health.0.lock().await;
-    if let Some((at, readiness)) = *last
+    if let Some((at, readiness)) = &*last
         && at.elapsed() < HEALTH_REUSE
     {
-        return readiness;
+        return readiness.clone();
     }
-    let (lag, cache) = tokio::join!(projector_lag(api), api.cache.is_up());
+    let (lag, beside, cache) = tokio::join!(projector_lag(api), beside(api), api.cache.is_up());
     let part = |is_up: bool| if is_up { Part::Up } else { Part::Down };
     let mut readiness = Readiness {
         status: Whole::Ready,
         database: part(lag.is_some()),
+        replicas: api.replicas.health(),
         cache: cache.map_or(Part::Absent, part),
         broker: api.broker.as_ref().map_or(Part::Absent, |broker| part(*broker.borrow())),
         feed: api.feed.as_ref().map(|state| state()),
         writer: part(api.pipeline.is_ready() && !api.stopping.is_cancelled()),
         projector: lag.unwrap_or_default(),
+        jobs: beside.unwrap_or_default(),
     };
     readiness.status = whole(&readiness);
-    *last = Some((Instant::now(), readiness));
+    *last = Some((Instant::now(), readiness.clone()));
     readiness
 }
 
@@ -157,9 +179,10 @@ fn whole(r: &Readiness) -> Whole {
     if r.database == Part::Down || r.writer == Part::Down {
         return Whole::Unavailable;
     }
+    let replica_missing = r.replicas.iter().any(|replica| replica.state != Standing::Fresh);
     let feed_stopped = r.feed.is_some_and(|feed| feed.stopped > 0);
     let Lag { events, stopped, views_outdated, .. } = r.projector;
-    if feed_stopped || stopped > 0 || views_outdated > 0 {
+    if replica_missing || feed_stopped || stopped > 0 || views_outdated > 0 {
         return Whole::Degraded;
     }
     if r.cache == Part::Down || r.broker == Part::Down || events > PROJECTOR_LAG_MAX {
@@ -174,7 +197,20 @@ async fn projector_lag(api: &Api) -> Option<Lag> {
     tokio::time::timeout(HEALTH_TIME_MAX, reading).await.ok()?.ok()
 }
 
-async fn read_lag(pool: PgPool) -> Result<Lag, ledger_core::store::Error> {
+/// `None` when the database does not answer.
+async fn beside(api: &Api) -> Option<Beside> {
+    let reading = api.detached(count_beside(api.pool.clone()));
+    tokio::time::timeout(HEALTH_TIME_MAX, reading).await.ok()?.ok()
+}
+
+async fn count_beside(pool: PgPool) -> Result<Beside, store::Error> {
+    let counts = job::counts(&pool).await?;
+    let of = |status| counts.iter().filter(|(_, s, _)| *s == status).fold(0_i64, |sum, (_, _, n)| sum.saturating_add(*n));
+    let (deliveries_dead, webhooks_off) = webhook::dead(&pool).await?;
+    Ok(Beside { queued: of(job::Status::Queued), dead: of(job::Status::Dead), deliveries_dead, webhooks_off })
+}
+
+async fn read_lag(pool: PgPool) -> Result<Lag, store::Error> {
     let (views, versions) = version::columns();
     let row = sqlx::query(include_str!("health_lag.sql")).bind(views).bind(versions).fetch_one(&pool).await?;
     Ok(Lag {
@@ -195,22 +231,24 @@ mod tests {
         let all = Readiness {
             status: Whole::Ready,
             database: Part::Up,
+            replicas: Vec::new(),
             cache: Part::Up,
             broker: Part::Absent,
             feed: None,
             writer: Part::Up,
             projector: Lag::default(),
+            jobs: Beside { dead: 7, ..Beside::default() },
         };
         assert_eq!(whole(&all), Whole::Ready);
-        assert_eq!(whole(&Readiness { cache: Part::Down, ..all }), Whole::Degraded);
-        assert_eq!(whole(&Readiness { broker: Part::Down, ..all }), Whole::Degraded);
+        assert_eq!(whole(&Readiness { cache: Part::Down, ..all.clone() }), Whole::Degraded);
+        assert_eq!(whole(&Readiness { broker: Part::Down, ..all.clone() }), Whole::Degraded);
         let feed = |stopped| Some(FeedHealth { durability: "unsynced", events: 7, seconds: 1, stopped });
-        assert_eq!(whole(&Readiness { feed: feed(0), ..all }), Whole::Ready);
-        assert_eq!(whole(&Readiness { feed: feed(1), ..all }), Whole::Degraded);
+        assert_eq!(whole(&Readiness { feed: feed(0), ..all.clone() }), Whole::Ready);
+        assert_eq!(whole(&Readiness { feed: feed(1), ..all.clone() }), Whole::Degraded);
         for projector in [Lag { stopped: 1, ..all.projector }, Lag { views_outdated: 1, ..all.projector }] {
-            assert_eq!(whole(&Readiness { projector, ..all }), Whole::Degraded);
+            assert_eq!(whole(&Readiness { projector, ..all.clone() }), Whole::Degraded);
         }
-        assert_eq!(whole(&Readiness { writer: Part::Down, ..all }), Whole::Unavailable);
-        assert_eq!(whole(&Readiness { database: Part::Down, cache: Part::Down, ..all }), Whole::Unavailable);
+        assert_eq!(whole(&Readiness { writer: Part::Down, ..all.clone() }), Whole::Unavailable);
+        assert_eq!(whole(&Readiness { database: Part::Down, cache: Part::Down, ..all.clone() }), Whole::Unavailable);
     }
 }

@@ -58,6 +58,18 @@ pub(crate) const POSITION_WAIT_SECONDS_MAX: u64 = 30;
 /// How often the views' position is looked at while somebody waits for it.
 pub(crate) const POSITION_POLL: Duration = Duration::from_millis(5);
 
+/// A read that names no position goes to a replica that has everything durable this long ago: as old as a client that
+/// reads on its own may notice without being surprised.
+pub(crate) const REPLICA_AGE_MAX: Duration = Duration::from_secs(1);
+/// How often primary and replicas are compared: several times within the age above.
+pub(crate) const REPLICA_PROBE_INTERVAL: Duration = Duration::from_millis(200);
+/// A server that does not answer by then is away; reads that wait for it are asked again elsewhere.
+pub(crate) const REPLICA_PROBE_TIME_MAX: Duration = Duration::from_millis(500);
+/// A replica that does not say by then where it is, is not asked for more: the primary would have answered long ago.
+pub(crate) const REPLICA_ASK_TIME_MAX: Duration = Duration::from_millis(100);
+/// Tenants whose position on a replica is remembered: a few bytes each.
+pub(crate) const REPLICA_TENANTS_REMEMBERED_MAX: usize = 100_000;
+
 /// Rows of a page when the caller does not say.
 pub(crate) const PAGE_ROWS: u32 = 100;
 /// Most rows of a page.

@@ -28,7 +28,7 @@ use crate::state::Api;
 pub(crate) use answers::{
     AcceptedAnswer, BatchAnswers, CheckpointAnswer, CommandAnswers, DownloadAnswer, EventsAnswer, GoneAnswer, LinkedAnswer,
     PageAnswer, PagedReportAnswer, PlainAnswer, PlainPageAnswer, ProbeProblems, PublicProblems, PutAnswer, ReadAnswer,
-    ReportAnswer, StreamAnswer,
+    ReportAnswer, StatefulAnswer, StreamAnswer,
 };
 pub(crate) use bodies::{BatchBody, TransactionBody};
 pub use events::event_schemas;

@@ -1,7 +1,7 @@
 //! Every route. Under `/v1` no handler runs without a principal: each takes a `Caller`, a `Reading` or a `Principal`.
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::compression::CompressionLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,6 +14,7 @@ use crate::command::{
 use crate::edge::note_route;
 use crate::problem::{Fault, Problem, pages};
 use crate::query::audit::{checkpoint, keys, proof, seal};
+use crate::query::replica::with_fallback;
 use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
 use crate::query::{
     account, account_set, card, catalogue, definition, document, entry, event, history, job, located, lot, overview,
@@ -178,7 +179,7 @@ fn operations() -> OpenApiRouter<Api> {
 pub(crate) fn build(api: Api) -> (Router, OpenApi) {
     let (router, document) = describe();
     api.document.set(&document);
-    let router = router.with_state(api.clone());
+    let router = router.route_layer(from_fn_with_state(api.clone(), with_fallback)).with_state(api.clone());
     let router = router
         .clone()
         .merge(console::routes(api, router))

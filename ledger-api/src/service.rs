@@ -28,7 +28,7 @@ use crate::limit::{
 };
 use crate::metrics::RequestMetrics;
 use crate::options::Options;
-use crate::query::position;
+use crate::query::{position, replica};
 use crate::router;
 use crate::state::{Api, Resources};
 
@@ -75,7 +75,11 @@ impl Service {
     /// # Errors
     /// [`Error`] when a part of the service broke; it has stopped by then.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
-        let background = [tokio::spawn(position::poll(self.api.clone())), tokio::spawn(keep_metrics(self.api.clone()))];
+        let background = [
+            tokio::spawn(position::poll(self.api.clone())),
+            tokio::spawn(replica::watch(self.api.clone())),
+            tokio::spawn(keep_metrics(self.api.clone())),
+        ];
         let slots = Arc::new(Semaphore::new(self.options.connections_max));
         let (server, graceful) = (builder(), GracefulShutdown::new());
         loop {

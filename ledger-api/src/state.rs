@@ -20,6 +20,7 @@ use crate::options::Options;
 use crate::problem::{Fault, Problem};
 use crate::query::cache::Cache;
 use crate::query::position::Positions;
+use crate::query::replica::Replicas;
 use crate::query::tenant::Books;
 
 /// What the service is built from; whoever starts it owns the other ends.
@@ -27,6 +28,8 @@ use crate::query::tenant::Books;
 pub struct Resources {
     /// For reads and keys; commands go through the pipeline's own connections.
     pub pool: PgPool,
+    /// Read replicas of the same database; none: the pool above answers every read.
+    pub replicas: Vec<PgPool>,
     /// Where the projector leaves ready answers; without it every read asks the database.
     pub cache: Option<ConnectionManager>,
     /// Decides and records commands.
@@ -43,11 +46,15 @@ pub struct Resources {
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Api(Arc<Shared>);
+pub(crate) struct Api {
+    shared: Arc<Shared>,
+    /// Where this request reads; the primary, unless [`crate::query::Reading::settle`] found a replica for it.
+    pub(crate) pool: PgPool,
+}
 
 /// See [`Api`].
 pub(crate) struct Shared {
-    pub(crate) pool: PgPool,
+    pub(crate) replicas: Replicas,
     pub(crate) cache: Cache,
     pub(crate) pipeline: pipeline::Handle,
     pub(crate) prometheus: PrometheusHandle,
@@ -71,15 +78,15 @@ impl Deref for Api {
     type Target = Shared;
 
     fn deref(&self) -> &Shared {
-        &self.0
+        &self.shared
     }
 }
 
 impl Api {
     pub(crate) fn new(options: &Options, resources: Resources) -> Self {
         let reads = Arc::new(Semaphore::new(options.reads_max));
-        Self(Arc::new(Shared {
-            pool: resources.pool,
+        let shared = Arc::new(Shared {
+            replicas: Replicas::new(resources.replicas),
             cache: Cache::new(resources.cache),
             pipeline: resources.pipeline,
             prometheus: resources.metrics,
@@ -96,7 +103,13 @@ impl Api {
             feeds: Arc::new(Semaphore::new(FEEDS_MAX)),
             stopping: CancellationToken::new(),
             reads,
-        }))
+        });
+        Self { shared, pool: resources.pool }
+    }
+
+    /// The same, reading elsewhere.
+    pub(crate) fn reading(&self, pool: PgPool) -> Self {
+        Self { shared: Arc::clone(&self.shared), pool }
     }
 
     /// Runs a read of the database in a task of its own.

@@ -32,6 +32,9 @@ pub struct Cached<T> {
     pub next_expiry: Option<i64>,
     /// What a read answers.
     pub body: T,
+    /// The key it was written under: a value that stands under another, a moved or a foreign one, answers nothing.
+    #[serde(default)]
+    pub key: String,
 }
 
 /// All states of one item. Numbers are whole units of `scale` (quantities) and `money` (values) decimals inside the

@@ -32,8 +32,8 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 /// Rows removed in one transaction.
 const FORGET_MAX: i64 = 5_000;
 
-/// Jobs removed in one statement.
-const FORGET_JOBS_MAX: i64 = 20;
+/// Jobs removed in one statement: each may have a gigabyte of chunks.
+const FORGET_JOBS_MAX: i64 = 2;
 
 /// Rows kept of people that one look goes through, of each kind; the rest are found by the next one.
 const PEOPLE_MAX: i64 = 5_000;

@@ -2,7 +2,7 @@
 //!
 //! **Shape**: heads and cursors → tenants with news ([`catch_up`]), of the shards this projector has ([`lease`]) → a page of
 //! the log → [`view::Tables`] (pure fold of rows) → one transaction: rows and cursor → Redis. Beside it, per tenant, the
-//! [`feed`]: log → JetStream → its cursor; and the [`trail`], for auditors: log → tree nodes and mentions → its cursor.
+//! [`feed`]: log → JetStream → its cursor; the [`job`] worker, and the [`webhook`] endpoints it serves; and the [`trail`], for auditors: log → tree nodes and mentions → its cursor.
 //! **Correctness**: 1. Exactly once: the transaction moves the cursor from the value the rows stand at; if another
 //! projector was faster, nothing is written and the rows in memory are dropped. 2. Nothing is published or cached before
 //! its commit, because both begin from what is committed. 3. Redis and NATS may be away: views go on, publishing resumes
@@ -34,4 +34,4 @@ pub use error::Error;
 pub use housekeeping::{SWEEP, Sweep};
 pub use lease::Leases;
 pub use options::{Due, Options};
-pub use service::{Handle, Service};
+pub use service::{Handle, Service, keep};

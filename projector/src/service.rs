@@ -168,7 +168,7 @@ impl Service {
 }
 
 /// Begins a part again should it panic.
-async fn keep<F>(name: &'static str, stop: CancellationToken, part: impl Fn() -> F + Send)
+pub async fn keep<F>(name: &'static str, stop: CancellationToken, part: impl Fn() -> F + Send)
 where
     F: Future<Output = ()> + Send + 'static,
 {

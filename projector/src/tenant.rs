@@ -172,9 +172,9 @@ async fn reach_rows_by_key(db: &mut PgConnection) -> Result<(), Error> {
 /// Values of everything that changed.
 fn entries(tenant: TenantId, tables: &Tables, as_of: Position) -> Vec<Entry> {
     let skus: HashSet<Sku> = tables.changed_skus();
-    let stock = skus.iter().filter_map(|sku| Entry::stock(tenant, sku, &tables.stock(sku, as_of)?));
+    let stock = skus.iter().filter_map(|sku| Entry::stock(tenant, sku, tables.stock(sku, as_of)?));
     let accounts =
-        tables.changed_accounts().into_iter().filter_map(|code| Entry::account(tenant, code, &tables.account(code, as_of)?));
+        tables.changed_accounts().into_iter().filter_map(|code| Entry::account(tenant, code, tables.account(code, as_of)?));
     stock.chain(accounts).collect()
 }
 

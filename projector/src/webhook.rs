@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::feed::flow::lead_in;
 use crate::feed::message;
 use crate::job::{Failure, Handler, Outcome, Task, doubled, jittered};
-use crate::{Error, page};
+use crate::{Error, Leases, page};
 use send::{Envelope, Refusal, Sender};
 
 /// The kind of [`Deliver`].
@@ -85,10 +85,11 @@ impl Options {
     }
 }
 
-/// Makes a job for each endpoint that has something to be sent, until stopped.
-pub async fn fan_out(pool: PgPool, nudged: Arc<Notify>, stop: CancellationToken) {
+/// Makes a job for each endpoint that has something to be sent, until stopped: for the tenants this projector works for. That
+/// only spares the others the looking; a second job for an endpoint is not made, whoever asks.
+pub async fn fan_out(pool: PgPool, leases: Leases, nudged: Arc<Notify>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        match wake_due(&pool).await {
+        match wake_due(&pool, &leases).await {
             Ok(0) => {}
             Ok(_) => nudged.notify_one(),
             Err(error) => {
@@ -99,8 +100,9 @@ pub async fn fan_out(pool: PgPool, nudged: Arc<Notify>, stop: CancellationToken)
     }
 }
 
-async fn wake_due(pool: &PgPool) -> Result<usize, store::Error> {
-    let due = webhook::due(pool, WEBHOOK, DUE_MAX).await?;
+async fn wake_due(pool: &PgPool, leases: &Leases) -> Result<usize, store::Error> {
+    let mut due = webhook::due(pool, WEBHOOK, DUE_MAX).await?;
+    due.retain(|(tenant, _)| leases.holds(*tenant));
     for (tenant, id) in &due {
         let payload = json!({ "webhook": id }).to_string();
         let job = NewJob { priority: Priority::Urgent, unique_key: Some(id), ..NewJob::new(WEBHOOK, &payload) };

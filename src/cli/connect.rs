@@ -18,6 +18,15 @@ pub(crate) struct Urls {
     /// Postgres.
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
+    /// Standbys of that Postgres, separated by commas: they answer reads that they are new enough for.
+    #[arg(
+        long = "database-replica-url",
+        global = true,
+        env = "DATABASE_REPLICA_URL",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) database_replica_urls: Vec<String>,
     /// Redis.
     #[arg(long, global = true, env = "REDIS_URL", hide_env_values = true)]
     pub(crate) redis_url: Option<String>,
@@ -67,6 +76,15 @@ impl Urls {
     /// The database's URL.
     pub(crate) fn database(&self) -> Result<&str> {
         self.database_url.as_deref().context("DATABASE_URL is not set")
+    }
+
+    /// A pool per replica; none needs to be there.
+    pub(crate) fn replicas(&self, connections_max: u32) -> Result<Vec<PgPool>> {
+        let pool = |url: &String| {
+            let options = pool::Options { url: url.trim().to_owned(), connections_max, application_name: "ledgerd reads" };
+            pool::connect_replica(&options).context("DATABASE_REPLICA_URL")
+        };
+        self.database_replica_urls.iter().filter(|url| !url.trim().is_empty()).map(pool).collect()
     }
 
     /// A small pool.

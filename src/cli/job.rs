@@ -119,6 +119,8 @@ fn said(changed: Changed, which: &Which, what: &str, json: bool) -> Result<()> {
         Changed::Yes if json => output::print_json(&json!({"id": which.id, "changed": true})),
         Changed::Yes => output::print(&format!("job {} {what}", which.id)),
         Changed::Unknown => bail!("there is no job {}", which.id),
+        // A second one for the same thing is not made while the first waits or runs.
+        Changed::NotNow(Status::Dead | Status::Cancelled) => bail!("another job does what job {} was to do", which.id),
         Changed::NotNow(status) => bail!("job {} is {}", which.id, status.as_str()),
     }
 }

@@ -44,7 +44,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let projector = args.projector.then(|| node::projector(&parts, &urls, projecting.clone()));
     let checkpointer = args.projector.then(|| audit.checkpointer(&parts, args.interval.time(), projecting.clone()));
     let feed = projector.as_ref().map(|(handle, _)| node::Feed::of(handle)).unwrap_or_default();
-    let api = node::api(parts.pool.clone(), urls.redis_url.as_deref(), parts.pipeline.clone(), feed, keys).await?;
+    let replicas = urls.replicas(node::POOL_CONNECTIONS_MAX)?;
+    let api = node::api(parts.pool.clone(), replicas, urls.redis_url.as_deref(), parts.pipeline.clone(), feed, keys).await?;
     let listener = TcpListener::bind(&args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
     output::print(&format!("http://{}", listener.local_addr()?))?;
     let serving = tokio::spawn(node::serve(api, listener, stop.clone()));

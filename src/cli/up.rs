@@ -90,7 +90,8 @@ async fn live(args: &Args, servers: &supervisor::Running) -> Result<()> {
     let (handle, projector) = node::projector(&parts, &urls, projecting.clone());
     let checkpointer = audit.checkpointer(&parts, args.interval.time(), projecting.clone());
     let feed = node::Feed::of(&handle);
-    let api = node::api(parts.pool.clone(), urls.redis_url.as_deref(), parts.pipeline.clone(), feed, keys).await?;
+    let replicas = urls.replicas(node::POOL_CONNECTIONS_MAX)?;
+    let api = node::api(parts.pool.clone(), replicas, urls.redis_url.as_deref(), parts.pipeline.clone(), feed, keys).await?;
     let serving = tokio::spawn(node::serve(api, listener, stop.clone()));
     output::print(&welcome(servers, &address, demo_key.as_deref()))?;
     node::told_to_stop().await?;

@@ -59,8 +59,6 @@ impl Bucket {
             .map_err(|error| anyhow::anyhow!("the bucket {name:?}: {error}"))?;
         let credentials =
             Credentials::from_env().context("s3:// needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment")?;
-        // Whoever came first has installed the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder()
             .connect_timeout(CONNECT_TIME_MAX)
             .timeout(ANSWER_TIME_MAX)

@@ -232,7 +232,7 @@ async fn nothing_of_an_erased_person_is_left_and_the_log_is_as_it_was() {
 
 /// All messages of the broker, as text.
 async fn messages(url: &str, count: usize) -> String {
-    let context = async_nats::jetstream::new(async_nats::connect(url).await.unwrap());
+    let context = async_nats::jetstream::new(projector::feed::connect(url).await.unwrap());
     let stream = context.get_stream("LEDGER").await.unwrap();
     let config = async_nats::jetstream::consumer::pull::OrderedConfig::default();
     let messages = stream.create_consumer(config).await.unwrap().messages().await.unwrap();

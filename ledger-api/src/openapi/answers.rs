@@ -206,9 +206,31 @@ pub(crate) struct ReadAnswer<T>(PhantomData<T>);
 impl<T: ToSchema> IntoResponses for ReadAnswer<T> {
     fn responses() -> Responses {
         let mut responses = problems(&[400, 401, 403, 404, 408, 413, 415, 422, 500, 503]);
-        let tag = header(text(), "The stream version; with a suffix where the answer depends on more. `If-Match` takes either");
-        responses.insert("200".into(), RefOr::T(read_answer::<T>("Found").header("ETag", tag).build()));
-        responses.insert("304".into(), RefOr::T(ResponseBuilder::new().description("The caller has it already").build()));
+        let tag = "The stream version; with a suffix where the answer depends on more. `If-Match` takes either. A past state's \
+                   has no version, and no command takes it";
+        responses.insert("200".into(), RefOr::T(read_answer::<T>("Found").header("ETag", header(text(), tag)).build()));
+        responses.insert("304".into(), had_already());
+        responses
+    }
+}
+
+/// To `If-None-Match`.
+fn had_already() -> RefOr<Response> {
+    RefOr::T(ResponseBuilder::new().description("The caller has it already").build())
+}
+
+/// Of what is no single stream's state.
+fn body_tag() -> utoipa::openapi::Header {
+    header(text(), "Names this very answer; for `If-None-Match` only")
+}
+
+/// Responses of a read that a state may be against.
+pub(crate) struct StatefulAnswer<T>(PhantomData<T>);
+
+impl<T: ToSchema> IntoResponses for StatefulAnswer<T> {
+    fn responses() -> Responses {
+        let mut responses = ReadAnswer::<T>::responses();
+        responses.extend(problems(&[409]));
         responses
     }
 }
@@ -234,7 +256,8 @@ impl<T: ToSchema> IntoResponses for PageAnswer<T> {
     fn responses() -> Responses {
         let mut responses = problems(&[400, 401, 403, 404, 500, 503]);
         let page = page(&format!("Page_{}", T::name()));
-        responses.insert("200".into(), RefOr::T(page.header("Link", next_link()).build()));
+        responses.insert("200".into(), RefOr::T(page.header("Link", next_link()).header("ETag", body_tag()).build()));
+        responses.insert("304".into(), had_already());
         responses
     }
 }
@@ -253,7 +276,9 @@ pub(crate) struct LinkedAnswer<T>(PhantomData<T>);
 impl<T: ToSchema> IntoResponses for LinkedAnswer<T> {
     fn responses() -> Responses {
         let mut responses = problems(&[400, 401, 403, 404, 422, 500, 503]);
-        responses.insert("200".into(), RefOr::T(read_answer::<T>("A page").header("Link", next_link()).build()));
+        let page = read_answer::<T>("A page").header("ETag", body_tag()).header("Link", next_link());
+        responses.insert("200".into(), RefOr::T(page.build()));
+        responses.insert("304".into(), had_already());
         responses
     }
 }
@@ -276,7 +301,8 @@ pub(crate) struct ReportAnswer<T>(PhantomData<T>);
 impl<T: ToSchema> IntoResponses for ReportAnswer<T> {
     fn responses() -> Responses {
         let mut responses = problems(&[400, 401, 403, 404, 422, 500, 503]);
-        responses.insert("200".into(), RefOr::T(report::<T>().build()));
+        responses.insert("200".into(), RefOr::T(report::<T>().header("ETag", body_tag()).build()));
+        responses.insert("304".into(), had_already());
         responses
     }
 }
@@ -287,7 +313,7 @@ pub(crate) struct PagedReportAnswer<T>(PhantomData<T>);
 impl<T: ToSchema> IntoResponses for PagedReportAnswer<T> {
     fn responses() -> Responses {
         let mut responses = ReportAnswer::<T>::responses();
-        responses.insert("200".into(), RefOr::T(report::<T>().header("Link", next_link()).build()));
+        responses.insert("200".into(), RefOr::T(report::<T>().header("ETag", body_tag()).header("Link", next_link()).build()));
         responses
     }
 }

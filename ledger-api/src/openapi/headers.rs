@@ -102,9 +102,10 @@ struct TraceHeaders {
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "parameters of the document; parsed in `header`")]
 pub(crate) struct ReadHeaders {
-    /// The answer must include every event up to here.
-    #[param(rename = "Ledger-Min-Position", nullable = false, minimum = 0)]
-    position_min: Option<i64>,
+    /// The answer must include every event up to this position. `head`: everything committed before the request arrived,
+    /// through whichever node.
+    #[param(rename = "Ledger-Min-Position", nullable = false, pattern = "^([0-9]{1,18}|head)$", example = "1042")]
+    position_min: Option<String>,
     /// `wait=SECONDS`: how long to wait for that position; 5 if absent, at most 30.
     #[param(rename = "Prefer", nullable = false, example = "wait=5")]
     prefer: Option<String>,

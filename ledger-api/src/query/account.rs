@@ -216,7 +216,7 @@ pub(crate) async fn get_balance(
         let body = body(cached.body, &book, currency.as_deref(), None);
         return reading.show(cached.as_of, Version::Derived(body.stream_version), &body);
     }
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let found = balance::now(&api, reading.tenant, Some(vec![code.to_string()])).await?;
     let account = found.accounts.into_iter().next().ok_or_else(|| unknown(code.clone()))?;
     let body = body(view(code, account, &book), &book, currency.as_deref(), None);
@@ -230,7 +230,7 @@ async fn show_past(
     query: &BalanceQuery,
     book: &Book,
 ) -> Result<Response, Problem> {
-    let fixed = query.known().fixed(api, reading).await?;
+    let (api, fixed) = &query.known().fixed(api, reading).await?;
     let as_of = query.as_of.map(|until| until.0);
     let wanted = Wanted::some(reading.tenant, vec![code.to_string()]);
     let found = fixed.at(api, wanted, as_of.unwrap_or(Timestamp(i64::MAX))).await?;

@@ -104,7 +104,7 @@ pub(crate) async fn get_set_balance(
     Asked(query): Asked<SetQuery>,
 ) -> Result<Response, Problem> {
     let known = Known { as_of_position: query.as_of_position, recorded_before: query.recorded_before };
-    let fixed = known.fixed(&api, &reading).await?;
+    let (api, fixed) = known.fixed(&api, &reading).await?;
     let set = api.detached(members(api.pool.clone(), reading.tenant, code.clone())).await?;
     fixed.check(set.as_of)?;
     let (Some(version), Some(accounts)) = (set.stream_version, set.accounts) else { return Err(unknown_set(&code)) };

@@ -405,15 +405,16 @@ impl Known {
         }
     }
 
-    /// The last position that is counted, which the views include: what several statements are bounded by.
+    /// The last position that is counted, which the views include: what several statements are bounded by; and where to
+    /// read them.
     ///
     /// # Errors
     /// As for [`Known::upto`], and those of [`Reading::settle`].
-    pub(super) async fn fixed(self, api: &Api, reading: &Reading) -> Result<Fixed, Problem> {
-        reading.settle(api).await?;
-        let upto = self.upto(api, reading.tenant).await?;
+    pub(super) async fn fixed(self, api: &Api, reading: &Reading) -> Result<(Api, Fixed), Problem> {
+        let api = reading.settle(api).await?;
+        let upto = self.upto(&api, reading.tenant).await?;
         let as_of = api.detached(view_position(api.pool.clone(), reading.tenant)).await?;
-        Ok(Fixed { as_of, upto: upto.map_or(as_of, |upto| upto.min(as_of)) })
+        Ok((api, Fixed { as_of, upto: upto.map_or(as_of, |upto| upto.min(as_of)) }))
     }
 }
 

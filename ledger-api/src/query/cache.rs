@@ -1,6 +1,6 @@
 //! Ready answers that the projector leaves in Redis.
 //!
-//! **Correctness**: 1. The cache is asked, never believed: a value counts only if it parses, names what was asked for,
+//! **Correctness**: 1. The cache is asked, never believed: a value counts only if it parses, names the key it was asked by,
 //! has no hold that lapsed meanwhile and is new enough ([`is_fresh`]). 2. A cache that is away, slow or full of rubbish
 //! costs [`CACHE_TIME_MAX`] once and is left alone for [`CACHE_PAUSE`]; the database answers instead.
 
@@ -55,9 +55,9 @@ impl Cache {
         position_min: Option<Position>,
     ) -> Vec<Option<Cached<T>>> {
         let Some(values) = self.read(keys).await else { return keys.iter().map(|_| None).collect() };
-        let usable = |value: Option<Vec<u8>>| {
+        let usable = |(value, key): (Option<Vec<u8>>, &String)| {
             let cached = value.and_then(|bytes| serde_json::from_slice::<Cached<T>>(&bytes).ok());
-            let cached = cached.filter(|cached| is_fresh(cached, now, position_min));
+            let cached = cached.filter(|cached| cached.key == *key && is_fresh(cached, now, position_min));
             if cached.is_some() {
                 self.hits.increment(1)
             } else {
@@ -65,7 +65,7 @@ impl Cache {
             }
             cached
         };
-        values.into_iter().map(usable).collect()
+        values.into_iter().zip(keys).map(usable).collect()
     }
 
     async fn read(&self, keys: &[String]) -> Option<Vec<Option<Vec<u8>>>> {

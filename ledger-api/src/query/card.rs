@@ -164,7 +164,7 @@ pub(crate) async fn get_card(
     let scope = format!("{:?}/{:?}/{:?}/{:?}", query.from, query.to, query.r#type, query.order);
     let place = Place::new(&reading, &uri, &scope, query.limit)?;
     let after = place.after::<(i64, i32)>(query.cursor.as_deref())?;
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let bounds = bounds(&api, &reading, &query, (after, place.rows_to_read())).await?;
     let at = (sku.clone(), location.clone());
     let rows = api.detached(read(api.pool.clone(), reading.tenant.0, at, bounds)).await?;

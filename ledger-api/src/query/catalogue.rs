@@ -268,7 +268,7 @@ async fn list<T: Defined>(api: &Api, reading: &Reading, uri: &Uri, query: Catalo
     let patterns = patterns(query.search.as_deref().unwrap_or(""))?;
     let place = Place::new(reading, uri, &patterns.join(" "), query.limit)?;
     let after = place.after::<String>(query.cursor.as_deref())?.unwrap_or_default();
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     if !patterns.is_empty() {
         let read = read_found::<T>(api.pool.clone(), reading.tenant.0, after, place.rows_to_read(), patterns);
         let (as_of, mut bodies, looked_to) = api.detached(read).await?;
@@ -280,7 +280,7 @@ async fn list<T: Defined>(api: &Api, reading: &Reading, uri: &Uri, query: Catalo
 }
 
 async fn one<T: Defined>(api: &Api, reading: &Reading, key: &str, unknown: Rejection) -> Result<Response, Problem> {
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let (as_of, body) = api.detached(read_one::<T>(api.pool.clone(), reading.tenant.0, key.to_owned())).await?;
     let body = body.ok_or_else(|| Problem::unknown(unknown))?;
     reading.show(as_of, Version::Stream(body.version()), &body)

@@ -156,7 +156,7 @@ async fn read_one(pool: PgPool, tenant: i64, kind: &'static str, code: String) -
 
 /// One definition and the position of the views.
 pub(super) async fn find<T: Defined>(api: &Api, reading: &Reading, code: &str) -> Result<(Position, Option<T>), Problem> {
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let row = api.detached(read_one(api.pool.clone(), reading.tenant.0, T::KIND, code.to_owned())).await?;
     Ok((row.as_of, row.body()?))
 }
@@ -170,7 +170,7 @@ async fn one<T: Defined>(api: &Api, reading: &Reading, code: &str, unknown: Prob
 async fn list<T: Defined>(api: &Api, reading: &Reading, uri: &Uri, query: PageQuery) -> Result<Response, Problem> {
     let place = Place::new(reading, uri, "", query.limit)?;
     let after = place.after::<String>(query.cursor.as_deref())?.unwrap_or_default();
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let rows = api.detached(read_page(api.pool.clone(), reading.tenant.0, T::KIND, after, place.rows_to_read())).await?;
     let as_of = rows.first().map_or(0, |row| row.as_of);
     let bodies = rows.into_iter().filter_map(|row| row.body::<T>().transpose()).collect::<Result<Vec<_>, _>>()?;

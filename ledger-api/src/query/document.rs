@@ -183,7 +183,7 @@ async fn show_one<B: Body>(
     (kind, id): (Kind, &str),
     unknown: Rejection,
 ) -> Result<Response, Problem> {
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let row = api.detached(read_one(api.pool.clone(), reading.tenant.0, kind, id.to_owned())).await?;
     let as_of = row.as_of;
     let body: B = row.body()?.ok_or_else(|| Problem::unknown(unknown))?;
@@ -202,7 +202,7 @@ async fn show_list<B: Body>(
     let scope = format!("{status}:{}", query.item.as_ref().map_or("", Sku::as_str));
     let place = Place::new(reading, uri, &scope, query.limit)?;
     let after: String = place.after(query.cursor.as_deref())?.unwrap_or_default();
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let filters = (query.status, query.item);
     let rows = api.detached(read(api.pool.clone(), reading.tenant.0, (kind, after), filters, place.rows_to_read())).await?;
     let as_of = rows.first().map_or(0, |r| r.as_of);

@@ -121,7 +121,7 @@ fn bodies(rows: Vec<Row>, now: Timestamp) -> Result<(Position, Vec<EntryBody>), 
 #[utoipa::path(get, path = "/v1/journal/entries/{id}", tag = "Journal", operation_id = "get_entry",
     params(("id" = EntryId, Path, description = "The entry"), ReadHeaders), responses(ReadAnswer<EntryBody>))]
 pub(crate) async fn get_entry(State(api): State<Api>, reading: Reading, Named(id): Named<EntryId>) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let rows = api.detached(read_one(api.pool.clone(), reading.tenant.0, id.clone())).await?;
     let (as_of, bodies) = bodies(rows, api.pipeline.now())?;
     let unknown = || Problem::unknown(Rejection::UnknownEntry { entry: id.clone() });
@@ -199,7 +199,7 @@ async fn list_numbered(
 ) -> Result<Response, Problem> {
     // Numbers begin at 1.
     let after = place.after::<(i32, i64)>(cursor)?.unwrap_or((year.unwrap_or(i32::MIN), 0));
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let (pool, tenant, rows) = (api.pool.clone(), reading.tenant.0, place.rows_to_read());
     let read = async move {
         let query = sqlx::query_as(include_str!("entries_numbered.sql")).bind(tenant).bind(series.as_str());
@@ -216,7 +216,7 @@ async fn list_in_order(api: &Api, reading: &Reading, place: &Place<'_>, query: E
     let start = if order == Age::Oldest { 0 } else { Position::MAX };
     let after = place.after::<Position>(query.cursor.as_deref())?.unwrap_or(start);
     let is_filtered = query.status.is_some() || query.account.is_some();
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let (now, tenant, rows) = (api.pipeline.now(), reading.tenant.0, place.rows_to_read());
     let pool = api.pool.clone();
     let read = async move {

@@ -1,5 +1,7 @@
 //! The log itself: by position, by stream, filtered.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header as names};
 use axum::response::Response;
@@ -15,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::page::Age;
-use super::{Reading, Version, event_type, feed};
+use super::{Reading, Version, event_type, feed, replica};
 use crate::command::answer::Displayed;
 use crate::header;
 use crate::limit::{EVENTS_AT_ONCE, EVENTS_SCANNED_MAX};
@@ -190,7 +192,12 @@ pub(crate) async fn list_events(
         let after = header::last_event_id(&headers)?.unwrap_or(after);
         return feed::open(&api, reading.tenant, filter, after);
     }
-    let found = api.detached(find(api.pool.clone(), reading.tenant, filter, after)).await?;
+    let scan = if filter.r#type.is_some() { EVENTS_SCANNED_MAX } else { filter.rows };
+    let replica = reading.log_at(&api, after.saturating_add(scan)).await;
+    // The log never changes: a full page is the same everywhere, and so is one whose end the caller has named.
+    let is_whole = |found: &Found| found.is_more || reading.position_min.is_some();
+    let tenant = reading.tenant;
+    let found = replica::of_log(&api, replica, is_whole, |pool| find(pool, tenant, filter.clone(), after)).await?;
     show(&reading, &found, &uri)
 }
 
@@ -202,8 +209,7 @@ fn as_position(number: u64) -> Result<Position, Problem> {
 fn show(reading: &Reading, found: &Found, uri: &Uri) -> Result<Response, Problem> {
     let data = found.events.iter().map(EventBody::from).collect();
     let body = EventsBody { data, next_after: Some(found.scanned_to), next_before: None, more: found.is_more };
-    let unbounded = Reading { position_min: None, tags: Vec::new(), ..*reading };
-    let mut response = unbounded.show(found.scanned_to, Version::None, &body)?;
+    let mut response = reading.unbounded().show(found.scanned_to, Version::None, &body)?;
     if found.is_more
         && let Some(link) = next_link(uri, "after", found.scanned_to)
     {
@@ -223,8 +229,7 @@ fn next_link(uri: &Uri, name: &str, place: Position) -> Option<axum::http::Heade
 fn show_newest(reading: &Reading, found: &Found, head: Position, uri: &Uri) -> Result<Response, Problem> {
     let data = found.events.iter().map(EventBody::from).collect();
     let body = EventsBody { data, next_after: None, next_before: Some(found.scanned_to), more: found.is_more };
-    let unbounded = Reading { position_min: None, tags: Vec::new(), ..*reading };
-    let mut response = unbounded.show(head, Version::None, &body)?;
+    let mut response = reading.unbounded().show(head, Version::None, &body)?;
     let link = found.is_more.then(|| next_link(uri, "before", found.scanned_to)).flatten();
     response.headers_mut().extend(link.map(|link| (names::LINK, link)));
     Ok(response)
@@ -310,7 +315,7 @@ pub(crate) async fn get_event(
     let with_command = first.as_ref().unwrap_or(&found);
     event.command = with_command.command.as_ref().map(CommandBody::from);
     let command_position = event.command.as_ref().map(|_| with_command.recorded.position);
-    let unbounded = Reading { position_min: None, ..reading };
+    let unbounded = reading.unbounded();
     unbounded.show(head, Version::None, &OneEventBody { event, command_position })
 }
 
@@ -381,13 +386,20 @@ pub(crate) async fn get_stream(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let (after, rows) = (query.after.map(as_position).transpose()?.unwrap_or(0), path::rows(query.limit)?);
-    let (pool, tenant) = (api.pool.clone(), reading.tenant);
-    let found = api.detached(async move { page_of(&pool, tenant, &stream, after, rows).await }).await?;
+    let replica = match reading.position_min {
+        Some(min) => reading.log_at(&api, min).await,
+        None => None,
+    };
+    let (tenant, stream) = (reading.tenant, Arc::<str>::from(stream));
+    let read = |pool: PgPool| {
+        let stream = Arc::clone(&stream);
+        async move { page_of(&pool, tenant, &stream, after, rows).await }
+    };
+    let found = replica::of_log(&api, replica, |_| true, read).await?;
     let (found, last_version) = found.ok_or_else(|| Problem::new(Fault::UnknownStream, Fault::UnknownStream.sentence()))?;
     let data = found.events.iter().map(EventBody::from).collect();
     let body = EventsBody { data, next_after: Some(last_version), next_before: None, more: found.is_more };
-    let unbounded = Reading { position_min: None, tags: Vec::new(), ..reading };
-    let mut response = unbounded.show(found.scanned_to, Version::None, &body)?;
+    let mut response = reading.unbounded().show(found.scanned_to, Version::None, &body)?;
     if found.is_more
         && let Some(link) = next_link(&uri, "after", last_version)
     {

@@ -93,7 +93,7 @@ pub(crate) async fn get_history(
     if !(2..=HISTORY_POINTS_MAX).contains(&count) {
         return Err(Problem::new(Fault::ParameterInvalid, format!("points must be from 2 to {HISTORY_POINTS_MAX}")));
     }
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let at = (sku.clone(), query.location.clone());
     let span = api.detached(read_span(api.pool.clone(), reading.tenant.0, at.clone())).await?;
     match &query.location {

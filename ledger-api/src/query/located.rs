@@ -52,7 +52,7 @@ pub(crate) async fn list_stock(
 ) -> Result<Response, Problem> {
     let place = Place::new(&reading, &uri, "", query.limit)?;
     let after = place.after::<String>(query.cursor.as_deref())?.unwrap_or_default();
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let (tenant, now) = (reading.tenant.0, api.pipeline.now());
     let rows = api.detached(read(api.pool.clone(), tenant, (location.clone(), after), place.rows_to_read(), now)).await?;
     let (as_of, is_known) = rows.first().map_or((0, false), |row| (row.level.as_of, row.level.location_known));

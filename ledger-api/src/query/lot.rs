@@ -99,7 +99,7 @@ pub(crate) async fn list_lots(
     let scope = format!("{}:{}", query.item.as_ref().map_or("", Sku::as_str), query.expires_before.map_or(0, |at| at.0));
     let place = Place::new(&reading, &uri, &scope, query.limit)?;
     let after: Key = place.after(query.cursor.as_deref())?.unwrap_or((i64::MIN, String::new(), String::new()));
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let (item, before, now) = (query.item.clone(), query.expires_before, api.pipeline.now());
     let rows = api.detached(read(api.pool.clone(), reading.tenant.0, (item, before, now), after, place.rows_to_read())).await?;
     let as_of = rows.first().map_or(0, |r| r.as_of);
@@ -149,14 +149,14 @@ pub(crate) async fn get_serial(
     reading: Reading,
     Named((sku, serial)): Named<(Sku, Serial)>,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let (as_of, found) = api.detached(read_serial(api.pool.clone(), reading.tenant.0, (sku.clone(), serial.clone()))).await?;
     let Some((location, status)) = found else {
         return Err(Problem::unknown(Rejection::UnknownSerial { serial }));
     };
     let status = usize::try_from(status).ok().and_then(|at| StockStatus::ALL.get(at).copied());
     let status = status.ok_or_else(|| corrupt("view_serial.status"))?;
-    reading.show(as_of, Version::None, &SerialBody { sku, serial, location, status })
+    reading.show(as_of, Version::Body, &SerialBody { sku, serial, location, status })
 }
 
 type Found = (i64, Option<(String, i16)>);

@@ -107,7 +107,7 @@ struct Row {
 #[utoipa::path(get, path = "/v1/overview", tag = "Log", operation_id = "get_overview", params(ReadHeaders),
     responses(LinkedAnswer<Overview>))]
 pub(crate) async fn get_overview(State(api): State<Api>, reading: Reading) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let book = api.books.of(&api, reading.tenant).await?;
     let now = api.pipeline.now();
     let row = api.detached(read_row(api.pool.clone(), reading.tenant.0, now)).await?;

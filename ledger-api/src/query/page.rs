@@ -152,7 +152,7 @@ impl<'a> Place<'a> {
         next_cursor: Option<String>,
     ) -> Result<Response, Problem> {
         let link = next_cursor.as_deref().and_then(|cursor| self.link(cursor));
-        let mut response = reading.show(as_of, Version::None, &Page { data, next_cursor })?;
+        let mut response = reading.show(as_of, Version::Body, &Page { data, next_cursor })?;
         if let Some(link) = link {
             response.headers_mut().insert(header::LINK, link);
         }

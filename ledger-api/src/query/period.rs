@@ -239,9 +239,11 @@ async fn read(api: &Api, tenant: TenantId, from: Month, year: Option<i32>) -> Re
 }
 
 /// The period whose closing closed a month, and the last event before that; `None` for one that is open or closed softly.
-pub(super) async fn sealed(api: &Api, tenant: TenantId, month: Month) -> Result<Option<(Month, Position)>, Problem> {
-    let period = read(api, tenant, month, None).await?.period(month);
-    Ok(period.seal.map(|seal| (period.closed_with.unwrap_or(month), seal.position)))
+/// First the position this is known up to.
+pub(super) async fn sealed(api: &Api, tenant: TenantId, month: Month) -> Result<(Position, Option<(Month, Position)>), Problem> {
+    let calendar = read(api, tenant, month, None).await?;
+    let period = calendar.period(month);
+    Ok((calendar.as_of, period.seal.map(|seal| (period.closed_with.unwrap_or(month), seal.position))))
 }
 
 /// The first instant of the fiscal year that an instant lies in.
@@ -257,7 +259,7 @@ pub(super) async fn year_start(api: &Api, tenant: TenantId, at: Timestamp) -> Re
 #[utoipa::path(get, path = "/v1/calendar", tag = "Periods", operation_id = "get_calendar", params(ReadHeaders),
     responses(ReadAnswer<CalendarBody>))]
 pub(crate) async fn get_calendar(State(api): State<Api>, reading: Reading) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let found = read(&api, reading.tenant, Month::new(9990, 12).map_err(|_| out_of_range())?, None).await?;
     let body = CalendarBody { year_starts_month: found.starts, stream_version: found.version, position: found.position };
     reading.show(found.as_of, Version::Stream(found.version), &body)
@@ -283,7 +285,7 @@ pub(crate) async fn list_periods(
     reading: Reading,
     Asked(query): Asked<PeriodQuery>,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let present = Month::of(api.pipeline.now());
     // A fiscal year begins at most eleven months before a month of it.
     let from = match query.year {
@@ -293,7 +295,7 @@ pub(crate) async fn list_periods(
     let found = read(&api, reading.tenant, from, None).await?;
     let months = found.months(query.year.unwrap_or_else(|| present.fiscal_year(found.starts)))?;
     let data: Vec<PeriodBody> = months.map(|month| found.period(month)).collect();
-    reading.show(found.as_of, Version::None, &Page::whole(data))
+    reading.show(found.as_of, Version::Body, &Page::whole(data))
 }
 
 /// Shows an accounting period
@@ -306,7 +308,7 @@ pub(crate) async fn get_period(
     reading: Reading,
     Named(month): Named<Month>,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let found = read(&api, reading.tenant, month, None).await?;
     reading.show(found.as_of, Version::Derived(found.version), &found.period(month))
 }
@@ -318,7 +320,7 @@ pub(crate) async fn get_period(
     params(("year" = i32, Path, description = "The calendar year in which it begins", minimum = 1970, maximum = 9990), ReadHeaders),
     responses(ReadAnswer<YearBody>))]
 pub(crate) async fn get_year(State(api): State<Api>, reading: Reading, Named(year): Named<i32>) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let from = Month::new(year, 1).map_err(|_| out_of_range())?;
     let mut found = read(&api, reading.tenant, from, Some(year)).await?;
     let closing = found.closed.take();

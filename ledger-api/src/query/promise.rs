@@ -77,7 +77,7 @@ pub(crate) async fn get_promise(
     Named(sku): Named<Sku>,
     Asked(query): Asked<PromiseQuery>,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let within = match &query.within {
         Some(outer) => Some(stock::inside(&api, &reading, outer).await?),
         None => None,
@@ -111,7 +111,7 @@ pub(crate) async fn get_promise(
     }
     let promised = at.is_some_and(|at| query.by.is_none_or(|by| at <= by));
     let (quantity, available) = (Exact::new(wanted, scale), Exact::new(first, scale));
-    reading.show(as_of, Version::None, &Promise { sku, quantity, promised, at, available, expected })
+    reading.show(as_of, Version::Body, &Promise { sku, quantity, promised, at, available, expected })
 }
 
 #[derive(sqlx::FromRow)]

@@ -111,13 +111,13 @@ impl<'a> Report<'a> {
     fn answer<T: Serialize>(&self, body: &T, table: impl FnOnce() -> Table) -> Result<Response, Problem> {
         let as_of = self.fixed.as_of;
         let mut response = match self.format {
-            Format::Json => self.reading.show(as_of, Version::None, body)?,
+            Format::Json => self.reading.show(as_of, Version::Body, body)?,
             Format::Csv => {
-                self.reading.send(as_of, Version::None, "text/csv; charset=utf-8; header=present", csv::render(&table()))?
+                self.reading.send(as_of, Version::Body, "text/csv; charset=utf-8; header=present", csv::render(&table()))?
             }
             Format::Html => {
                 let page = html::render(&table(), &self.frame());
-                self.reading.send(as_of, Version::None, "text/html; charset=utf-8", page)?
+                self.reading.send(as_of, Version::Body, "text/html; charset=utf-8", page)?
             }
         };
         let headers = response.headers_mut();

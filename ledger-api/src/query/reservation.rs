@@ -121,7 +121,7 @@ pub(crate) async fn get_reservation(
     reading: Reading,
     Named(id): Named<ReservationId>,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let rows = api.detached(read_one(api.pool.clone(), reading.tenant.0, id.clone())).await?;
     let (as_of, bodies) = bodies(rows, api.pipeline.now())?;
     let unknown = || Problem::unknown(Rejection::UnknownReservation { reservation: id.clone() });
@@ -170,7 +170,7 @@ pub(crate) async fn list_reservations(
     let scope = format!("{:?}/{:?}/{:?}", query.item, query.owner, query.expires_before);
     let place = Place::new(&reading, &uri, &scope, query.limit)?;
     let after = place.after::<(i64, String)>(query.cursor.as_deref())?;
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let now = api.pipeline.now();
     let rows = api.detached(read_page(api.pool.clone(), reading.tenant.0, query, after, place.rows_to_read(), now)).await?;
     let (as_of, bodies) = bodies(rows, now)?;

@@ -398,7 +398,8 @@ pub(crate) async fn get_statement(
     let scope = format!("{:?}/{:?}/{:?}/{:?}/{order:?}", query.from, query.to, query.currency, query.as_of_position);
     let place = Place::new(&reading, &uri, &scope, query.limit)?;
     let cursor = place.after::<Cursor>(query.cursor.as_deref())?;
-    let fixed = Known { as_of_position: query.as_of_position, recorded_before: None }.fixed(&api, &reading).await?;
+    let known = Known { as_of_position: query.as_of_position, recorded_before: None };
+    let (api, fixed) = known.fixed(&api, &reading).await?;
     let (after, upto) = match cursor {
         Some(cursor) => cursor,
         None => first_page(&api, &reading, &query, fixed).await?,
@@ -446,7 +447,7 @@ fn show(
     let link = next_cursor.as_deref().and_then(|cursor| place.link(cursor));
     let account = code.to_string();
     let body = Statement { account, as_of_position: fixed.upto, order, opening, data, closing: running.standing(), next_cursor };
-    let mut response = reading.show(fixed.as_of, Version::None, &body)?;
+    let mut response = reading.show(fixed.as_of, Version::Body, &body)?;
     if let Some(link) = link {
         response.headers_mut().insert(header::LINK, link);
     }

@@ -244,7 +244,7 @@ async fn find(api: &Api, reading: &Reading, skus: &[Sku]) -> Result<Levels, Prob
         let as_of = cached.iter().map(|c| c.as_of).min().unwrap_or(0);
         return Ok(Levels { as_of, items: cached.into_iter().map(|c| c.body).collect(), is_cut: false });
     }
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let skus = skus.iter().map(|sku| sku.as_str().to_owned()).collect();
     let levels = api.detached(read_levels(api.pool.clone(), reading.tenant.0, skus, api.pipeline.now())).await?;
     if levels.is_cut {
@@ -281,9 +281,9 @@ pub(crate) async fn get_item(
         None => None,
     };
     if query.is_past() {
-        reading.settle(&api).await?;
+        let api = reading.settle(&api).await?;
         let (as_of, past) = as_of::find(&api, reading.tenant.0, (&sku, None), &query, within.as_deref()).await?;
-        return reading.show(as_of, Version::None, &StockAnswer::Past(past));
+        return reading.show(as_of, Version::Body, &StockAnswer::Past(past));
     }
     let found = find(&api, &reading, std::slice::from_ref(&sku)).await?;
     let mut item = found.items.into_iter().next().ok_or_else(|| unknown_item(&sku))?;
@@ -309,7 +309,7 @@ pub(super) async fn levels_of(api: &Api, reading: &Reading, sku: &Sku) -> Result
 
 /// A location and every location inside of it.
 pub(super) async fn inside(api: &Api, reading: &Reading, outer: &LocationCode) -> Result<Vec<LocationCode>, Problem> {
-    reading.settle(api).await?;
+    let api = &reading.settle(api).await?;
     let (pool, tenant, code) = (api.pool.clone(), reading.tenant.0, outer.as_str().to_owned());
     let read = async move {
         let codes: Vec<String> = sqlx::query_scalar(include_str!("within.sql")).bind(tenant).bind(code).fetch_all(&pool).await?;
@@ -413,13 +413,13 @@ pub(crate) async fn get_level(
     Named((sku, location)): Named<(Sku, LocationCode)>,
     Asked(query): Asked<AsOfQuery>,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     if query.within.is_some() {
         return Err(Problem::new(Fault::ParameterInvalid, "within is for all locations of an item"));
     }
     if query.is_past() {
         let (as_of, past) = as_of::find(&api, reading.tenant.0, (&sku, Some(&location)), &query, None).await?;
-        return reading.show(as_of, Version::None, &StockAtAnswer::Past(past));
+        return reading.show(as_of, Version::Body, &StockAtAnswer::Past(past));
     }
     let row =
         api.detached(read_level(api.pool.clone(), reading.tenant.0, (sku.clone(), location.clone()), api.pipeline.now())).await?;

@@ -8,6 +8,7 @@
 //! that was not enough its cursor goes on from there, also when it found nothing.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{Uri, header};
@@ -25,7 +26,7 @@ use uuid::Uuid;
 
 use super::moment::{Since, Until};
 use super::page::Place;
-use super::{Reading, Version, event_type};
+use super::{Reading, Version, event_type, replica};
 use crate::limit::{EVENTS_SCANNED_MAX, TRAIL_RUNS_AT_ONCE, TRAIL_RUNS_LOOKED_AT_MAX};
 use crate::openapi::{LinkedAnswer, ReadHeaders};
 use crate::path::Asked;
@@ -144,11 +145,18 @@ pub(crate) async fn search_trail(
     let upto = place.after::<Position>(query.cursor.as_deref())?;
     let rows = place.rows();
     let wanted = Wanted::try_from(query)?;
-    let found = api.detached(find(api.pool.clone(), reading.tenant, wanted, upto, rows)).await?;
+    // What a later page may show was in the log when the first one was read.
+    let replica = match upto.or(reading.position_min) {
+        Some(position) => reading.log_at(&api, position).await,
+        None => None,
+    };
+    let (tenant, wanted) = (reading.tenant, Arc::new(wanted));
+    let read = |pool| find(pool, tenant, Arc::clone(&wanted), upto, rows);
+    let found = replica::of_log(&api, replica, |_| true, read).await?;
     let next_cursor = found.is_more.then(|| place.cursor(&found.looked_to)).flatten();
     let link = next_cursor.as_deref().and_then(|cursor| place.link(cursor));
     let body = TrailPage { data: found.entries, looked_to: found.looked_to, next_cursor };
-    let mut response = reading.show(found.head, Version::None, &body)?;
+    let mut response = reading.show(found.head, Version::Body, &body)?;
     if let Some(link) = link {
         response.headers_mut().insert(header::LINK, link);
     }
@@ -242,7 +250,7 @@ struct Found {
 async fn find(
     pool: PgPool,
     tenant: TenantId,
-    wanted: Wanted,
+    wanted: Arc<Wanted>,
     upto: Option<Position>,
     rows: usize,
 ) -> Result<Found, store::Error> {
@@ -279,7 +287,7 @@ async fn find(
 /// A search under way, from the newest event down.
 struct Search {
     tenant: TenantId,
-    wanted: Wanted,
+    wanted: Arc<Wanted>,
     /// Nothing at or before this is wanted.
     low: Position,
     /// Everything after this was looked at.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::clock::Clock;
 use super::error::Error;
@@ -58,6 +58,7 @@ pub(super) struct ShardHandle {
 pub struct Handle {
     pub(super) shards: Arc<[ShardHandle]>,
     pub(super) clock: Arc<Clock>,
+    pub(super) committed: Arc<Notify>,
     pub(super) batch_steps_max: usize,
 }
 
@@ -107,6 +108,12 @@ impl Handle {
             }
         }
         answers
+    }
+
+    /// Notified when batches have become durable, for one listener: several of them may be one notice.
+    #[must_use]
+    pub fn committed(&self) -> Arc<Notify> {
+        Arc::clone(&self.committed)
     }
 
     /// The database's clock.

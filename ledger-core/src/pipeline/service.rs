@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::{FxHashMap, FxHashSet};
 use sqlx::PgConnection;
 use sqlx::postgres::PgPool;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::batch::{self, Part};
@@ -39,6 +39,7 @@ const STOPPED_RETRY: Duration = Duration::from_secs(30);
 /// [`store::Error`] when the database cannot be reached.
 pub async fn start(options: Options, pool: PgPool) -> Result<(Handle, Vec<JoinHandle<()>>), store::Error> {
     let clock = Arc::new(Clock::new(read::clock(&pool).await?));
+    let committed = Arc::new(Notify::new());
     let mut shards = Vec::new();
     let mut tasks = Vec::new();
     for _ in 0..options.shards.max(1) {
@@ -50,6 +51,7 @@ pub async fn start(options: Options, pool: PgPool) -> Result<(Handle, Vec<JoinHa
             options: options.clone(),
             pool: pool.clone(),
             clock: Arc::clone(&clock),
+            committed: Arc::clone(&committed),
             tenants: FxHashMap::default(),
             loading: FxHashMap::default(),
             stopped: FxHashMap::default(),
@@ -58,7 +60,7 @@ pub async fn start(options: Options, pool: PgPool) -> Result<(Handle, Vec<JoinHa
         shards.push(ShardHandle { queue, room });
         tasks.push(tokio::spawn(shard.run(jobs, loaded)));
     }
-    Ok((Handle { shards: shards.into(), clock, batch_steps_max: options.batch_steps_max }, tasks))
+    Ok((Handle { shards: shards.into(), clock, committed, batch_steps_max: options.batch_steps_max }, tasks))
 }
 
 type Loaded = (TenantId, Result<Tenant, Error>);
@@ -67,6 +69,7 @@ struct Shard {
     options: Options,
     pool: PgPool,
     clock: Arc<Clock>,
+    committed: Arc<Notify>,
     connection: Option<PgConnection>,
     tenants: FxHashMap<TenantId, Tenant>,
     /// Jobs that wait for their tenant's log to be folded. Bounded by the queue's room, which they still hold.
@@ -411,6 +414,7 @@ impl Shard {
         let error = match append(connection, batch).await {
             Ok(verdicts) => {
                 self.clock.observe(verdicts.clock);
+                self.committed.notify_one();
                 metrics::histogram!("ledger_append_seconds").record(started.elapsed());
                 metrics::histogram!("ledger_append_rows").record(u32::try_from(batch.rows()).unwrap_or(u32::MAX));
                 return Ok(verdicts.tenants);

@@ -30,7 +30,7 @@ pub const ATTEMPTS_MAX: i32 = 12;
 /// Bytes of one chunk of a job's input or result.
 pub const CHUNK_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of a job's result.
-pub const RESULT_BYTES_MAX: u64 = 4 << 30;
+pub const RESULT_BYTES_MAX: u64 = 1 << 30;
 /// What is over, and nobody decided otherwise, is kept this long: a week.
 pub const KEPT_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
 /// Characters kept of an error.

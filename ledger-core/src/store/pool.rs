@@ -14,6 +14,8 @@ use super::Error;
 
 /// How long a caller waits for a connection of the pool.
 const ACQUIRE_SECONDS_MAX: u64 = 10;
+/// The same, where the primary can be asked instead.
+const REPLICA_ACQUIRE_SECONDS_MAX: u64 = 2;
 /// Bound of one statement. Long reads page.
 const STATEMENT_TIMEOUT: &str = "30s";
 /// Bound of a wait for a lock.
@@ -65,15 +67,25 @@ pub async fn connect_beside(options: &Options, schema: &str) -> Result<PgPool, E
 }
 
 async fn pool_of(options: &Options, connect: PgConnectOptions) -> Result<PgPool, Error> {
-    let pool = PgPoolOptions::new()
+    let pool = pool_options(options).min_connections(1).acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX));
+    Ok(pool.connect_with(connect).await?)
+}
+
+/// A pool for reads of a replica, which need not be there now or ever: there is another way to the answer, so nobody
+/// waits for it long.
+///
+/// # Errors
+/// [`Error`] when the URL is wrong.
+pub fn connect_replica(options: &Options) -> Result<PgPool, Error> {
+    let connect = connect_options(&options.url, options.application_name)?;
+    Ok(pool_options(options).acquire_timeout(Duration::from_secs(REPLICA_ACQUIRE_SECONDS_MAX)).connect_lazy_with(connect))
+}
+
+fn pool_options(options: &Options) -> PgPoolOptions {
+    PgPoolOptions::new()
         .max_connections(options.connections_max)
-        .min_connections(1)
-        .acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
         .after_connect(|connection, _| Box::pin(async move { take_role(connection).await }))
         .before_acquire(|connection, _| Box::pin(async move { connection.execute(CLOSE_TRANSACTION).await.map(|_| true) }))
-        .connect_with(connect)
-        .await?;
-    Ok(pool)
 }
 
 /// One connection of its own for a writer. Its plans touch rows by full key only, whatever the statistics say: a plan

@@ -68,6 +68,8 @@ pub struct Inclusion {
     pub position: Position,
     /// Size of the tree.
     pub size: u64,
+    /// Size of the whole log, against which it was checked.
+    pub head: u64,
     /// Root of that tree.
     pub root: Hash,
     /// The leaf's hash.
@@ -91,6 +93,8 @@ pub struct Consistency {
     pub to_root: Hash,
     /// RFC 6962 §2.1.2.
     pub path: Vec<Hash>,
+    /// Size of the whole log, against which it was checked.
+    pub head: u64,
 }
 
 /// Proves that the event at a position is in the tree of a size, or in that of the whole log.
@@ -114,7 +118,7 @@ pub async fn prove_inclusion(
     let path = inclusion(&tree.nodes, index, size).ok_or_else(|| tree.lacking())?;
     let what = |e: ProofError| tree.damaged(format!("position {position} or its neighbours are not what was appended: {e}"));
     verify_inclusion(&leaf_hash, index, size, &path, &root).map_err(what)?;
-    Ok(Inclusion { position, size, root, leaf_hash, leaf, path })
+    Ok(Inclusion { position, size, head: tree.head.size(), root, leaf_hash, leaf, path })
 }
 
 /// Proves that the tree of one size is the beginning of that of another, or of the whole log.
@@ -133,7 +137,7 @@ pub async fn prove_consistency(pool: &PgPool, tenant: TenantId, from: u64, to: O
     let path = consistency(&tree.nodes, from, to).ok_or_else(|| tree.lacking())?;
     let what = |e: ProofError| tree.damaged(format!("its first {from} events are not the beginning of its first {to}: {e}"));
     verify_consistency(from, to, &path, &from_root, &to_root).map_err(what)?;
-    Ok(Consistency { from, from_root, to, to_root, path })
+    Ok(Consistency { from, from_root, to, to_root, path, head })
 }
 
 /// The root of the tree over the first `size` events, proven to be the beginning of the head's tree.

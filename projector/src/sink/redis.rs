@@ -47,16 +47,18 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn stock(tenant: TenantId, sku: &Sku, cached: &Cached<StockView>) -> Option<Self> {
+    pub(crate) fn stock(tenant: TenantId, sku: &Sku, cached: Cached<StockView>) -> Option<Self> {
         Self::new(stock_cache_key(tenant, sku), cached)
     }
 
-    pub(crate) fn account(tenant: TenantId, code: &AccountCode, cached: &Cached<AccountView>) -> Option<Self> {
+    pub(crate) fn account(tenant: TenantId, code: &AccountCode, cached: Cached<AccountView>) -> Option<Self> {
         Self::new(account_cache_key(tenant, code), cached)
     }
 
-    fn new<T: serde::Serialize>(key: String, cached: &Cached<T>) -> Option<Self> {
-        Some(Self { key, as_of: cached.as_of, value: serde_json::to_string(cached).ok()?, committed: Instant::now() })
+    fn new<T: serde::Serialize>(key: String, cached: Cached<T>) -> Option<Self> {
+        let cached = Cached { key, ..cached };
+        let value = serde_json::to_string(&cached).ok()?;
+        Some(Self { key: cached.key, as_of: cached.as_of, value, committed: Instant::now() })
     }
 }
 

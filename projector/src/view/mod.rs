@@ -200,7 +200,7 @@ impl Tables {
             money,
             locations,
         };
-        Some(Cached { as_of, position: position.max(item.position), next_expiry, body })
+        Some(Cached { as_of, position: position.max(item.position), next_expiry, body, key: String::new() })
     }
 
     /// What a read of an account answers. It is stale from the first instant on at which a pending entry lapses, so a body
@@ -223,7 +223,7 @@ impl Tables {
             balances,
         };
         let next_expiry = self.expiries.get(code).map(|at| at.0);
-        Some(Cached { as_of, position: position.max(account.position), next_expiry, body })
+        Some(Cached { as_of, position: position.max(account.position), next_expiry, body, key: String::new() })
     }
 
     /// Accounts whose answer may have changed since the last write.

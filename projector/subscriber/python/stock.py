@@ -13,6 +13,7 @@ broker that lost its newest messages shows no gap.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -39,7 +40,9 @@ PAGE_EVENTS = 1_000
 # Messages fetched, and written, at once.
 BATCH = 200
 # After so many seconds without a message the log is looked at.
-QUIET_SECONDS = 1.0
+QUIET_SECONDS = 5.0
+# A batch that is begun waits so long for more.
+LINGER_SECONDS = 0.05
 REQUEST_SECONDS = 30.0
 PAUSE_SECONDS = 0.2
 PAUSE_SECONDS_MAX = 5.0
@@ -160,13 +163,15 @@ class Subscriber:
             subscription = await self.consumer(feed)
             while not self.is_done():
                 try:
-                    messages = await subscription.fetch(BATCH, timeout=QUIET_SECONDS)
-                except nats.errors.TimeoutError:
+                    messages = await subscription.fetch(1, timeout=QUIET_SECONDS)
+                except TimeoutError:
                     # A connection that ends while nothing comes looks like quiet.
                     if not connection.is_connected:
                         raise OSError("the connection is lost") from None
                     await self.read_log()
                 else:
+                    with contextlib.suppress(TimeoutError):
+                        messages += await subscription.fetch(BATCH - 1, timeout=LINGER_SECONDS)
                     await self.take(messages)
             await connection.flush()
         finally:

@@ -2,7 +2,7 @@
 //
 //     NATS_URL=nats://… LEDGER_URL=http://… LEDGER_KEY=lk_… node dist/stock.js TENANT FILE [POSITION]
 //
-// With a position it ends there; otherwise it follows until Ctrl-C. Prints the stock and what happened as one line of JSON.
+// With a position it ends there; otherwise it follows until some seconds after Ctrl-C. Prints the stock and what happened as one line of JSON.
 //
 // Positions of a tenant are 1, 2, 3 … without gaps, so arithmetic is enough: a position not above the last one is a
 // duplicate and is dropped, the next one is applied, one further on is a gap and the log is read over HTTP up to it. The
@@ -19,10 +19,12 @@ const STREAM = "LEDGER";
 const DURABLE = "stock-typescript";
 /** Events of one page of the log: the most the API gives. */
 const PAGE_EVENTS = 1_000;
-/** Messages fetched, and written, at once. */
+/** Messages written at once. */
 const BATCH = 200;
 /** After so many milliseconds without a message the log is looked at. */
-const QUIET_MS = 1_000;
+const QUIET_MS = 5_000;
+/** A batch that is begun waits so many milliseconds for more. */
+const LINGER_MS = 20;
 const REQUEST_TIME_MS = 30_000;
 const PAUSE_MS = 200;
 const PAUSE_MS_MAX = 5_000;
@@ -156,14 +158,27 @@ class Subscriber {
     try {
       const manager = await jetstreamManager(connection);
       const consumer = await this.consumer(manager, jetstream(connection));
+      const messages = await consumer.consume({ max_messages: BATCH });
+      const coming = messages[Symbol.asyncIterator]();
+      let next = coming.next();
       while (!this.isDone) {
-        const messages: JsMsg[] = [];
-        for await (const message of await consumer.fetch({ max_messages: BATCH, expires: QUIET_MS })) messages.push(message);
-        // A connection that ends while nothing comes looks like quiet.
-        if (connection.isClosed()) throw new Error("the connection is lost");
-        if (messages.length === 0) await this.readLog();
-        else await this.take(messages);
+        const came = await within(QUIET_MS, next);
+        if (came === undefined) {
+          // A connection that ends while nothing comes looks like quiet.
+          if (connection.isClosed()) throw new Error("the connection is lost");
+          await this.readLog();
+          continue;
+        }
+        const batch: JsMsg[] = [];
+        for (let one: typeof came | undefined = came; one !== undefined; one = await within(LINGER_MS, next)) {
+          if (one.done === true) throw new Error("the subscription ended");
+          batch.push(one.value);
+          next = coming.next();
+          if (batch.length >= BATCH) break;
+        }
+        await this.take(batch);
       }
+      messages.stop();
       await connection.flush();
     } finally {
       await connection.close();
@@ -245,6 +260,13 @@ class Subscriber {
     this.counts.from_log += page.data.length;
     return page.more;
   }
+}
+
+/** What is promised, or nothing when it does not come in time. */
+async function within<T>(milliseconds: number, promised: Promise<T>): Promise<T | undefined> {
+  const came = new AbortController();
+  const late = sleep(milliseconds, undefined, { signal: came.signal }).catch(() => undefined);
+  return Promise.race([promised, late]).finally(() => came.abort());
 }
 
 /** A tenant's code as one token of a subject. */

@@ -33,7 +33,7 @@ pub(super) async fn serve(bench: &Bench, tenant: TenantId) -> Result<Server> {
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
     let keys = tokio::sync::watch::channel(None).1;
-    let api = node::api(bench.pool.clone(), None, bench.pipeline.clone(), node::Feed::default(), keys).await?;
+    let api = node::api(bench.pool.clone(), Vec::new(), None, bench.pipeline.clone(), node::Feed::default(), keys).await?;
     let stopped = stop.clone();
     let task = tokio::spawn(node::serve(api, listener, stopped));
     Ok(Server { address, key, stop, task })

@@ -8,7 +8,9 @@
 mod bare;
 mod client;
 mod console;
+mod feed;
 mod http;
+mod latency;
 mod load;
 mod memory;
 mod money;
@@ -80,6 +82,7 @@ fn percent(part: u64, whole: u64) -> Option<u64> {
 struct Bench {
     url: String,
     redis_url: Option<String>,
+    nats_url: Option<String>,
     pool: PgPool,
     pipeline: pipeline::Handle,
     size: Size,
@@ -98,7 +101,6 @@ impl Bench {
 pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode> {
     let options = supervisor::Options {
         tuning: supervisor::Tuning::service(),
-        nats: supervisor::Source::Absent,
         ..supervisor::Options::ephemeral(supervisor::guard::this_program())
     };
     let running = tokio::task::spawn_blocking(move || supervisor::start(options)).await??;
@@ -113,8 +115,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode> {
     };
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(200));
-    let redis_url = running.redis_url.clone();
-    let mut bench = Bench { url, redis_url, pool, pipeline, size, lines: Vec::new(), only: args.only, bar };
+    let (redis_url, nats_url) = (running.redis_url.clone(), running.nats_url.clone());
+    let mut bench = Bench { url, redis_url, nats_url, pool, pipeline, size, lines: Vec::new(), only: args.only, bar };
     measure(&mut bench).await?;
     bench.bar.finish_and_clear();
     let lines = std::mem::take(&mut bench.lines);
@@ -139,6 +141,8 @@ async fn measure(bench: &mut Bench) -> Result<()> {
     http::http(bench, spread).await?;
     replay::replay(bench, spread).await?;
     projection::projection(bench, spread).await?;
+    feed::feed(bench, spread).await?;
+    latency::latency(bench, spread).await?;
     rebuild::rebuild(bench).await?;
     past::past(bench).await?;
     money::money(bench).await?;

@@ -18,8 +18,13 @@ pub(super) async fn cursors(bench: &Bench) -> Result<i64> {
     Ok(sum.unwrap_or(0))
 }
 
-async fn heads(bench: &Bench) -> Result<i64> {
+pub(super) async fn heads(bench: &Bench) -> Result<i64> {
     Ok(read::heads(&bench.pool).await?.iter().map(|h| h.position).sum())
+}
+
+/// Where a tenant's log ends.
+pub(super) async fn head(bench: &Bench, tenant: TenantId) -> Result<i64> {
+    Ok(read::head(&bench.pool, tenant).await?.map_or(0, |head| head.position))
 }
 
 pub(super) async fn catch_up(bench: &Bench) -> Result<Duration> {

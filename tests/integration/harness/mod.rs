@@ -7,6 +7,7 @@ pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod node;
 pub(crate) mod proxy;
+pub(crate) mod replica;
 pub(crate) mod s3;
 
 use std::process::Command;

@@ -29,6 +29,13 @@ impl Node {
         Self::spawn(command, extra).await
     }
 
+    /// As [`Node::start`] with variables of its own in its environment.
+    pub(crate) async fn start_with(world: &World, variables: &[(&str, &str)], extra: &[&str]) -> Self {
+        let mut command = world.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.envs(variables.iter().copied());
+        Self::spawn(command, extra).await
+    }
+
     async fn spawn(mut command: Command, extra: &[&str]) -> Self {
         command.args(extra).stdout(Stdio::piped()).stderr(Stdio::inherit()).env("RUST_LOG", "error");
         let mut child = command.spawn().unwrap();

@@ -70,8 +70,7 @@ pub(crate) async fn get_inclusion_proof(
         leaf_hash: hex(&found.leaf_hash),
         path: hexes(&found.path),
     };
-    let as_of = as_position(found.size);
-    reading.show(as_of, Version::Derived(as_of), &body)
+    reading.show(as_position(found.head), Version::Derived(as_position(found.size)), &body)
 }
 
 /// Which two trees.
@@ -123,6 +122,5 @@ pub(crate) async fn get_consistency_proof(
         to_root: hex(&found.to_root),
         path: hexes(&found.path),
     };
-    let as_of = as_position(found.to);
-    reading.show(as_of, Version::Derived(as_of), &body)
+    reading.show(as_position(found.head), Version::Derived(as_position(found.to)), &body)
 }

@@ -27,7 +27,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{base64, damaged, hexes};
 use crate::limit::{SEAL_REPLAY_EVENTS_MAX, SEAL_REPLAY_PAGE, SEAL_REPLAYS_AT_ONCE_MAX};
-use crate::openapi::{ReadAnswer, ReadHeaders};
+use crate::openapi::{ReadHeaders, StatefulAnswer};
 use crate::path::Asked as AskedQuery;
 use crate::problem::{Fault, Problem};
 use crate::query::balance::{Asked, Balance, Bound, own, past};
@@ -124,16 +124,16 @@ impl Row {
 /// `/v1/audit/proofs/inclusion`, and its root with a checkpoint. Where the views do not give the balances as they were, the
 /// log is folded, which takes seconds; beyond 1,000,000 events that is left to `ledgerd replay`.
 #[utoipa::path(get, path = "/v1/audit/proofs/seal", tag = "Audit", operation_id = "get_seal_proof",
-    params(SealQuery, ReadHeaders), responses(ReadAnswer<SealProofBody>))]
+    params(SealQuery, ReadHeaders), responses(StatefulAnswer<SealProofBody>))]
 pub(crate) async fn get_seal_proof(
     State(api): State<Api>,
     reading: Reading,
     AskedQuery(query): AskedQuery<SealQuery>,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let tenant = reading.tenant;
     let book = api.books.of(&api, tenant).await?;
-    let found = period::sealed(&api, tenant, query.period).await?;
+    let (as_of, found) = period::sealed(&api, tenant, query.period).await?;
     let (month, before) = found.ok_or_else(|| Problem::unknown(Rejection::PeriodNotClosed { period: query.period }))?;
     let (closed_at_position, seal) = closing(&api, tenant, month, before).await?;
     let (rows, nodes) = balances(&api, tenant, (month, &seal), book.scale).await?;
@@ -162,7 +162,7 @@ pub(crate) async fn get_seal_proof(
         size,
         path: hexes(&path),
     };
-    reading.show(closed_at_position, Version::Derived(closed_at_position), &body)
+    reading.show(as_of, Version::Derived(closed_at_position), &body)
 }
 
 fn absent(query: &SealQuery) -> Problem {

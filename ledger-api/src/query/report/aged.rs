@@ -360,7 +360,8 @@ async fn show(
         })?,
     };
     let known = Known { as_of_position: query.as_of_position, recorded_before: query.recorded_before };
-    let fixed = known.fixed(api, reading).await?;
+    let (api, fixed) = known.fixed(api, reading).await?;
+    let api = &api;
     if let Some(account) = &query.account {
         check_account(api, reading, account, account_type).await?;
     }

@@ -287,7 +287,7 @@ pub(crate) async fn get_balance_sheet(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = Known { as_of_position: query.as_of_position, recorded_before: query.recorded_before };
-    let fixed = known.fixed(&api, &reading).await?;
+    let (api, fixed) = known.fixed(&api, &reading).await?;
     let as_of = query.as_of.map_or_else(|| api.pipeline.now(), |until| until.0);
     let starts = year_start(&api, reading.tenant, as_of).await?;
     let found = fixed.at(&api, Wanted::all(reading.tenant), as_of).await?;
@@ -482,7 +482,7 @@ pub(crate) async fn get_income_statement(
     let dimension = query.dimension.as_deref().map(Dimension::parse).transpose()?;
     let other_span = compared(&query)?;
     let to = query.to.unwrap_or_else(|| Until(api.pipeline.now()));
-    let fixed = known.fixed(&api, &reading).await?;
+    let (api, fixed) = known.fixed(&api, &reading).await?;
     let from = match query.from {
         Some(from) => from,
         None => Since(year_start(&api, reading.tenant, to.0).await?),

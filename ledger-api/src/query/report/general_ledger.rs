@@ -280,7 +280,8 @@ pub(crate) async fn get_general_ledger(
     let place = Place::new(&reading, &uri, &scope, query.limit)?;
     let cursor = place.after::<Cursor>(query.cursor.as_deref())?;
     let known = Known { as_of_position: query.as_of_position, recorded_before: None };
-    let (fixed, from, to, start) = begin(&api, &reading, &query, known.fixed(&api, &reading).await?, cursor).await?;
+    let (api, fixed) = known.fixed(&api, &reading).await?;
+    let (fixed, from, to, start) = begin(&api, &reading, &query, fixed, cursor).await?;
     let report = Report::new((&api, &reading), "general-ledger", format, fixed).await?;
     let room = match format {
         Format::Json => Room { postings: place.rows(), accounts: LEDGER_PAGE_ACCOUNTS_MAX },

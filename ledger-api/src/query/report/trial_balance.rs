@@ -223,7 +223,7 @@ pub(crate) async fn get_trial_balance(
 ) -> Result<Response, Problem> {
     let known = Known { as_of_position: query.as_of_position, recorded_before: query.recorded_before };
     let dimension = query.dimension.as_deref().map(Dimension::parse).transpose()?;
-    let fixed = known.fixed(&api, &reading).await?;
+    let (api, fixed) = known.fixed(&api, &reading).await?;
     let all = Wanted::all(reading.tenant);
     let until = query.as_of.map_or(Timestamp(i64::MAX), |until| until.0);
     let (found, fixed) = match dimension {
@@ -345,7 +345,7 @@ pub(crate) async fn get_reconciliation(
     Asked(query): Asked<FormatQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    reading.settle(&api).await?;
+    let api = reading.settle(&api).await?;
     let rows = api.detached(inventory(api.pool.clone(), reading.tenant.0)).await?;
     must_fit(rows.len(), "accounts")?;
     let as_of = rows.first().map_or(0, |row| row.as_of);

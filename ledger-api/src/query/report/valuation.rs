@@ -205,7 +205,7 @@ pub(crate) async fn get_inventory_valuation(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = Known { as_of_position: query.as_of_position, recorded_before: query.recorded_before };
-    let fixed = known.fixed(&api, &reading).await?;
+    let (api, fixed) = known.fixed(&api, &reading).await?;
     let as_of = query.as_of.map(|until| until.0);
     let rows = api.detached(read(api.pool.clone(), reading.tenant.0, fixed.upto, as_of)).await?;
     must_fit(rows.len(), "items and pools")?;

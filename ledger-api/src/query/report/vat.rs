@@ -236,7 +236,7 @@ pub(crate) async fn get_vat(
 ) -> Result<Response, Problem> {
     must_be_in_order(query.from, query.to)?;
     let known = Known { as_of_position: query.as_of_position, recorded_before: query.recorded_before };
-    let fixed = known.fixed(&api, &reading).await?;
+    let (api, fixed) = known.fixed(&api, &reading).await?;
     let (pool, tenant, span) = (api.pool.clone(), reading.tenant.0, (query.from, query.to));
     let read = async move {
         let statement = sqlx::query_as(include_str!("../vat.sql")).bind(tenant).bind(span.0.0.0).bind(span.1.0.0);

@@ -57,7 +57,7 @@ with_options! {
             #[n(5)]
             #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
             pub dimensions: BTreeMap<DimensionCode, DimensionValue>,
-            /// The customer or supplier.
+            /// The customer or supplier. It stays in the log: the id of a person, not a name.
             #[n(6)]
             pub party: PartyCode,
             /// The open item it begins or settles, such as an invoice's number.

@@ -44,7 +44,7 @@ action! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "openapi", schema(nullable = false))]
         pub id: Option<ReservationId>,
-        /// For whom: a cart, an order, a customer.
+        /// For whom: a cart, an order, a customer. It stays in the log: the id of a person, not a name.
         #[n(11)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "openapi", schema(nullable = false))]
