@@ -333,7 +333,7 @@ async fn a_search_finds_what_a_look_at_every_event_finds() {
     assert!(cursor > 2_000 && rows.last().unwrap().position > cursor + 500, "{cursor} {}", rows.len());
 
     let (mut hits, mut several) = (0, 0);
-    for _ in 0..150 {
+    for _ in 0..80 {
         let (filter, expected) = random_filter(&mut rng, &deeds);
         let pages = rng.random_range(1..8);
         let found = search(&clients[0], &filter, (expected.len() / pages).clamp(3, 1_000)).await;
@@ -342,7 +342,7 @@ async fn a_search_finds_what_a_look_at_every_event_finds() {
         hits += usize::from(!found.is_empty());
         several += usize::from(filter.len() > 2 && !found.is_empty());
     }
-    assert!(hits > 100 && several > 25, "{hits} {several}");
+    assert!(hits > 50 && several > 12, "{hits} {several}");
     // Nobody finds what others did.
     assert!(search(&node.client(&stranger), &[("reference", "common".to_owned())], 100).await.is_empty());
 }
@@ -355,7 +355,7 @@ async fn a_search_says_what_it_does_not_understand() {
     let c = node.client(&tenant);
     for (query, code) in [
         ("type=stock_eaten", "parameter_invalid"),
-        ("actor=", "parameter_invalid"),
+        ("reason=", "parameter_invalid"),
         ("from=yesterday", "parameter_invalid"),
         ("limit=0", "parameter_invalid"),
         ("who=me", "parameter_invalid"),
