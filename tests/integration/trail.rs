@@ -217,7 +217,7 @@ async fn history(rng: &mut StdRng, clients: &[Client], batches: usize) {
     for _ in 0..batches {
         let commands: Vec<Value> = (0..rng.random_range(1..60))
             .map(|_| {
-                let steps: Vec<Value> = (0..*[1, 1, 1, 1, 2, 3, 300].choose(rng).unwrap()).map(|_| step(rng)).collect();
+                let steps: Vec<Value> = (0..*[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 5, 300].choose(rng).unwrap()).map(|_| step(rng)).collect();
                 let mut command = match steps.as_slice() {
                     [one] => one.clone(),
                     _many => json!({"type": "transaction", "commands": steps}),
@@ -320,13 +320,13 @@ async fn a_search_finds_what_a_look_at_every_event_finds() {
     let mut rng = StdRng::seed_from_u64(5);
     let mut db = world.owner().await;
     node.client(&tenant).catalogue(&["X", "Y"]).await;
-    history(&mut rng, &[node.client(&tenant), node.client(&second)], 20).await;
+    history(&mut rng, &[node.client(&tenant), node.client(&second)], 14).await;
     followed(&mut db, &tenant).await;
     // What comes now is not in the trail: this node does not project.
     node.kill();
     let node = Node::start(&world, &[]).await;
     let clients = [node.client(&tenant), node.client(&second)];
-    history(&mut rng, &clients, 8).await;
+    history(&mut rng, &clients, 5).await;
     let rows = log(&mut db, &tenant).await;
     let deeds = deeds(&rows);
     let cursor: i64 = sqlx::query_scalar("SELECT position FROM trail_cursor").fetch_one(&mut db).await.unwrap();
