@@ -140,7 +140,7 @@ impl Work {
 }
 
 async fn replay(pool: &PgPool, tenant: Tenant, args: &Args, tasks: usize) -> Result<Then> {
-    let until = until(pool, &tenant, args).await.with_context(|| format!("tenant {}", tenant.code))?;
+    let (until, head) = until(pool, &tenant, args).await.with_context(|| format!("tenant {}", tenant.code))?;
     let started = Instant::now();
     let bar = if args.all { indicatif::ProgressBar::hidden() } else { super::verify::bar()? };
     bar.set_length(until.unsigned_abs());
@@ -155,7 +155,10 @@ async fn replay(pool: &PgPool, tenant: Tenant, args: &Args, tasks: usize) -> Res
         bar.set_position(work.replay.position().unsigned_abs());
     }
     bar.finish_and_clear();
-    let Work { replay, sums } = *work;
+    let Work { mut replay, sums } = *work;
+    if until < head {
+        replay.goes_on();
+    }
     let (position, millis) = (replay.position(), started.elapsed().as_millis().max(1));
     let outcome = replay.finish(None, Vec::new());
     let mut ledger = outcome.ledger;
@@ -178,16 +181,17 @@ async fn replay(pool: &PgPool, tenant: Tenant, args: &Args, tasks: usize) -> Res
     })
 }
 
-/// The last event to count in.
-async fn until(pool: &PgPool, tenant: &Tenant, args: &Args) -> Result<Position> {
+/// The last event to count in, and the last one there is.
+async fn until(pool: &PgPool, tenant: &Tenant, args: &Args) -> Result<(Position, Position)> {
     let head = read::head(pool, tenant.id).await?.context("the tenant has no head")?.position;
-    match (args.position, args.time) {
+    let until = match (args.position, args.time) {
         (Some(position), _) if position > head => bail!("the log ends at position {head}"),
         (Some(position), _) if position < 0 => bail!("a position is not below zero"),
-        (Some(position), _) => Ok(position),
-        (None, Some(time)) => Ok(read::position_before(pool, tenant.id, time).await?.min(head)),
-        (None, None) => Ok(head),
-    }
+        (Some(position), _) => position,
+        (None, Some(time)) => read::position_before(pool, tenant.id, time).await?.min(head),
+        (None, None) => head,
+    };
+    Ok((until, head))
 }
 
 fn shown(then: &Then) -> String {

@@ -431,8 +431,9 @@ impl<'a> Work<'a> {
                 ..Finding::new(first, "header_fits_the_log", what)
             });
         } else if hex(&root) != self.header.root {
-            let first = attested.unwrap_or(0).saturating_add(1);
-            let what = "the rows do not have the root that the head of the log had";
+            // Where a checkpoint attests every row, it is the header that is wrong.
+            let first = attested.filter(|at| *at < end).map_or(0, |at| at.saturating_add(1));
+            let what = "the rows do not have the root that the header says";
             let until = Some(end.max(first));
             all.push(Finding { until, ..Finding::new(first, "header_fits_the_log", what) });
         }

@@ -340,6 +340,11 @@ impl Replay {
         }
     }
 
+    /// The log goes on after what was replayed: its last command need not be whole here.
+    pub const fn goes_on(&mut self) {
+        self.command_events_left = 0;
+    }
+
     /// Compares with the head as stored, if there is one to compare with, and with what others stated at the sizes that
     /// [`Replay::new`] was told; answers everything found.
     #[must_use]

@@ -243,7 +243,7 @@ fn redis_values(world: &World, code: &str, tenant: i64, keys: &Path) {
 
 /// A message that was changed in the broker, and one that it lost.
 async fn messages(world: &World, code: &str, head: i64, keys: &Path) {
-    let client = async_nats::connect(world.nats_url.as_deref().unwrap()).await.unwrap();
+    let client = projector::feed::connect(world.nats_url.as_deref().unwrap()).await.unwrap();
     let context = jetstream::new(client);
     let stream = context.get_stream("LEDGER").await.unwrap();
     let lost = head / 2;
