@@ -153,8 +153,7 @@ async fn compare(
     if let Some(trail) = trail {
         trail.compare(&nodes, report);
     }
-    if let Some(views) = views {
-        let (folded, at) = views.compare(report);
+    if let Some((folded, at)) = views.and_then(|views| views.compare(report)) {
         match &options.redis_url {
             Some(url) => cache::compare((&options.pool, url), tenant.id, &folded, at, report).await?,
             None => report.skipped("cache", "no cache is configured"),

@@ -40,6 +40,8 @@ pub(super) struct Views {
     stored: Stored,
     folded: Tables,
     rows: usize,
+    /// The newest event that was folded.
+    last: Position,
     /// An event does not fit: there is nothing to compare with from there on.
     is_broken: bool,
     differing: Vec<Differing>,
@@ -54,7 +56,7 @@ impl Views {
     pub(super) async fn read(pool: &PgPool, tenant: TenantId) -> Result<Self, Error> {
         let stored = load_all(pool, tenant).await?;
         let (folded, differing, findings) = Default::default();
-        Ok(Self { stored, folded, rows: 0, is_broken: false, differing, findings })
+        Ok(Self { stored, folded, rows: 0, last: 0, is_broken: false, differing, findings })
     }
 
     /// The next event.
@@ -68,6 +70,7 @@ impl Views {
             self.is_broken = true;
             return;
         }
+        self.last = position;
         if position == self.stored.position || position == positions_of(run_of(position)).1 {
             self.compare_run(position);
         }
@@ -117,17 +120,22 @@ impl Views {
         Ok(())
     }
 
-    /// Compares the rest; answers the fold and the position it stands at.
-    pub(super) fn compare(mut self, report: &mut Report) -> (Tables, Position) {
+    /// Compares the rest; answers the fold and the position it stands at, if it came as far as the views.
+    pub(super) fn compare(mut self, report: &mut Report) -> Option<(Tables, Position)> {
         let at = self.stored.position;
-        if !self.is_broken {
+        let is_whole = !self.is_broken && self.last == at;
+        if is_whole {
             compare_tables(&self.folded, &self.stored, &mut self.findings);
+            report.views_at = Some(at);
+            report.compared("views", self.rows + self.folded.rows_held(), Some(at));
+        } else {
+            report.skipped(
+                "views",
+                format!("they stand at position {at}, the log can be folded up to position {} only", self.last),
+            );
         }
-        let rows = self.rows + self.folded.rows_held();
-        report.views_at = Some(at);
-        report.compared("views", rows, Some(at));
         self.findings.into_iter().for_each(|finding| report.found(finding));
-        (self.folded, at)
+        is_whole.then_some((self.folded, at))
     }
 }
 
