@@ -31,6 +31,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use flow::lead_in;
+pub(crate) use message::{Message, POSITION, Writer, token};
+
 pub use cursor::{progress, republish};
 pub use durability::{Durability, look as look_at_durability};
 pub use stream::messages;

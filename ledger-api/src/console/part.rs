@@ -4,6 +4,8 @@
 //! characters, so that what is copied from the page is the figure. Charts alone are drawn with rounded numbers, by the
 //! browser or by [`bars`]; the figures beside them are exact.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use serde_json::Value;
 
@@ -156,7 +158,7 @@ fn instant(text: &str) -> String {
 /// One column.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
-    pub(super) title: &'static str,
+    pub(super) title: Cow<'static, str>,
     pub(super) is_number: bool,
     /// Left out where there is little room.
     pub(super) is_extra: bool,
@@ -164,17 +166,17 @@ pub(super) struct Column {
 
 /// A column of words.
 pub(super) const fn words(title: &'static str) -> Column {
-    Column { title, is_number: false, is_extra: false }
+    Column { title: Cow::Borrowed(title), is_number: false, is_extra: false }
 }
 
 /// A column of figures.
 pub(super) const fn figures(title: &'static str) -> Column {
-    Column { title, is_number: true, is_extra: false }
+    Column { title: Cow::Borrowed(title), is_number: true, is_extra: false }
 }
 
 /// A column of words that can be missed.
 pub(super) const fn extra(title: &'static str) -> Column {
-    Column { title, is_number: false, is_extra: true }
+    Column { title: Cow::Borrowed(title), is_number: false, is_extra: true }
 }
 
 /// One row.
@@ -211,6 +213,8 @@ pub(super) struct Table {
     /// What scripts and links know it by.
     pub(super) id: &'static str,
     pub(super) caption: String,
+    /// The page's title says the same: the caption is for those who do not see it.
+    pub(super) is_quiet: bool,
     pub(super) columns: Vec<Column>,
     pub(super) rows: Vec<Row>,
     /// Shown where there are no rows.
@@ -225,7 +229,22 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(id: &'static str, caption: impl Into<String>, columns: impl Into<Vec<Column>>) -> Self {
         let (columns, caption) = (columns.into(), caption.into());
-        Self { id, caption, columns, rows: Vec::new(), empty: "Nothing here.", next: None, first: None, note: None }
+        Self {
+            id,
+            caption,
+            is_quiet: false,
+            columns,
+            rows: Vec::new(),
+            empty: "Nothing here.",
+            next: None,
+            first: None,
+            note: None,
+        }
+    }
+
+    pub(super) const fn quiet(mut self) -> Self {
+        self.is_quiet = true;
+        self
     }
 
     pub(super) const fn empty(mut self, words: &'static str) -> Self {

@@ -50,6 +50,7 @@ async fn view(console: &Console, session: &Session, asked: &Asked) -> Shown {
         words(""),
     ];
     let mut table = Table::new("accounts", "Accounts", columns)
+        .quiet()
         .empty("No account has these words in its code or name.")
         .pages(&session.here, "cursor", &found.json.text("next_cursor"))
         .note("Balances are debits less credits, in the base currency, of each account alone.");

@@ -249,6 +249,7 @@ async fn trail_view(console: &Console, session: &Session, asked: &Asked) -> Show
         extra("Effective"),
     ];
     let table = Table::new("trail", "Events, newest first", columns)
+        .quiet()
         .empty("Nothing looked at is like that; there may be more on the next page.")
         .fill(found.json.list("data"), row)
         .pages(&session.here, "cursor", &found.json.text("next_cursor"));

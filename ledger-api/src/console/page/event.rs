@@ -86,6 +86,7 @@ async fn view(console: &Console, session: &Session, asked: &Asked) -> Shown {
         String::new()
     };
     let table = Table::new("events", "Events", columns())
+        .quiet()
         .empty("No event looked at is like that. A page filtered by type looks at 10,000 events; there may be more after it.")
         .fill(found.json.list("data"), wide_row)
         .pages(&session.here, if is_forwards { "after" } else { "before" }, &next);

@@ -79,6 +79,7 @@ async fn view(console: &Console, session: &Session, asked: &Asked) -> Shown {
         figures("Position"),
     ];
     let table = Table::new("entries", "Journal entries", columns)
+        .quiet()
         .empty("No entry is like that. A filtered page looks at 10,000 entries; there may be more after it.")
         .fill(found.json.list("data"), row)
         .pages(&session.here, "cursor", &found.json.text("next_cursor"));

@@ -11,8 +11,8 @@ use crate::console::Console;
 use crate::console::ask::{Fields, plain};
 use crate::console::frame::{Section, Shown, View};
 use crate::console::part::{
-    Field, Form, Links, Note, Row, Show, Table, account_link, code, encode, extra, figures, item_link, number, phrase, query,
-    text, time, words,
+    Column, Field, Form, Links, Note, Row, Show, Table, account_link, code, encode, extra, figures, item_link, number, phrase,
+    query, text, time, words,
 };
 use crate::console::session::Session;
 use crate::problem::{Fault, Problem};
@@ -118,7 +118,7 @@ pub(in crate::console) async fn list(session: Session, State(console): State<Con
         let path = format!("/console/reports/{}", kind.name);
         Row::of([crate::console::part::link(path, text(kind.title)), text(kind.what)])
     };
-    let mut table = Table::new("reports", "Reports", [words("Report"), words("What it shows")]);
+    let mut table = Table::new("reports", "Reports", [words("Report"), words("What it shows")]).quiet();
     table.rows.extend(KINDS.iter().map(row));
     session.show(&console, Ok(View::new(Section::Reports, "Reports").part(table))).await
 }
@@ -331,7 +331,7 @@ fn push_sum(table: &mut Table, title: &str, sum: String, compared: Option<String
     table.rows.push(Row::total(cells));
 }
 
-fn section_columns(is_compared: bool) -> Vec<crate::console::part::Column> {
+fn section_columns(is_compared: bool) -> Vec<Column> {
     let mut columns = vec![words("Account"), words("Name"), figures("Own"), figures("With accounts below")];
     if is_compared {
         columns.push(figures("Compared"));
@@ -410,14 +410,19 @@ fn aged(report: &Value, _: &Session) -> Vec<Table> {
             ]));
         }
     }
-    for total in report.list("totals") {
-        let sums = buckets.iter().zip(total.list("buckets"));
-        let sums = sums.map(|(b, sum)| format!("{}: {}", bucket(b), plain(sum))).collect::<Vec<_>>().join(" · ");
-        let mut cells = vec![text("Total"), text(""), text(sums)];
-        cells.extend([text(""), text(""), text(total.text("currency")), number(total.text("total"))]);
-        table.rows.push(Row::total(cells));
-    }
-    vec![table]
+    vec![by_age(report, buckets), table]
+}
+
+/// What is open in each currency, by age.
+fn by_age(report: &Value, buckets: &[Value]) -> Table {
+    let ages = buckets.iter().map(|b| Column { title: bucket(b).into(), is_number: true, is_extra: false });
+    let columns: Vec<Column> = std::iter::once(words("Currency")).chain(ages).chain([figures("All")]).collect();
+    let row = |total: &Value| {
+        let sums = total.list("buckets").iter().map(|sum| number(plain(sum)));
+        let cells = std::iter::once(text(total.text("currency"))).chain(sums).chain([number(total.text("total"))]);
+        Row::of(cells.collect::<Vec<_>>())
+    };
+    Table::new("ages", "By age", columns).empty("Nothing is open.").fill(report.list("totals"), row)
 }
 
 fn vat(report: &Value, _: &Session) -> Vec<Table> {

@@ -75,6 +75,7 @@ async fn view(console: &Console, session: &Session, asked: &Asked) -> Shown {
         figures("Last event"),
     ];
     let table = Table::new("holds", "Reservations", columns)
+        .quiet()
         .empty("No reservation is like that.")
         .fill(found.json.list("data"), row)
         .pages(&session.here, "cursor", &found.json.text("next_cursor"));

@@ -58,6 +58,7 @@ async fn items(console: &Console, session: &Session, asked: &Asked) -> Shown {
         words(""),
     ];
     let table = Table::new("items", "Items", columns)
+        .quiet()
         .empty("No item has these words in its code or name.")
         .fill(items, |item| item_row(item, level(&item.text("sku"))))
         .pages(&session.here, "cursor", &found.json.text("next_cursor"));
@@ -121,6 +122,7 @@ async fn all_locations(console: &Console, session: &Session, asked: &Asked) -> S
     };
     let columns = [words("Location"), words("Name"), words("Kind"), words("Inside of"), words("")];
     let table = Table::new("locations", "Locations", columns)
+        .quiet()
         .empty("No location has these words in its code or name.")
         .fill(found.json.list("data"), row)
         .pages(&session.here, "cursor", &found.json.text("next_cursor"));
