@@ -131,8 +131,8 @@ async fn exports_reports_and_imports_are_made_once_and_kept() {
     assert!(events == 1_000 && part.text.lines().next().unwrap().contains("\"position\":3001"), "{}", part.text);
 
     // A report is what the API answers.
-    let query = "/v1/reports/trial-balance?format=csv&to=2035-01-01";
-    let asked = json!({"kind": "report", "report": "trial-balance", "format": "csv", "parameters": {"to": "2035-01-01"}});
+    let query = "/v1/reports/trial-balance?format=csv&as_of=2035-01-01";
+    let asked = json!({"kind": "report", "report": "trial-balance", "format": "csv", "parameters": {"as_of": "2035-01-01"}});
     let report = done(&c, &asked).await;
     let made = c.get(&format!("/v1/jobs/{}/result", report["id"].as_str().unwrap())).await.expect(200);
     assert_eq!(made.text, c.get(query).await.expect(200).text, "{report}");
