@@ -575,7 +575,8 @@ async fn a_node_killed_while_it_sends_leaves_no_gap() {
     let head = define(&first.client(&tenant), 0, 3_000).await;
     put_hook(&first.client(&tenant), "shop", &receiver.url(), json!({})).await.expect(201);
     for kill in 1..=3_usize {
-        let enough = kill * 500;
+        // Between two places where the cursor is written down.
+        let enough = kill * 523;
         receiver.wait("some of it", 60, |seen| seen.len() >= enough).await;
         first.kill();
         first = node(&world).await;
