@@ -217,7 +217,8 @@ async fn history(rng: &mut StdRng, clients: &[Client], batches: usize) {
     for _ in 0..batches {
         let commands: Vec<Value> = (0..rng.random_range(1..60))
             .map(|_| {
-                let steps: Vec<Value> = (0..*[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 5, 300].choose(rng).unwrap()).map(|_| step(rng)).collect();
+                let steps: Vec<Value> =
+                    (0..*[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 5, 300].choose(rng).unwrap()).map(|_| step(rng)).collect();
                 let mut command = match steps.as_slice() {
                     [one] => one.clone(),
                     _many => json!({"type": "transaction", "commands": steps}),
