@@ -3,15 +3,21 @@
 //! **Correctness**: every handler may be run again after it was cut short. An export or a report is made anew; an import's
 //! rows have identities made of the job's, so those that were recorded are found answered; a delivery is at least once.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::future::BoxFuture;
+use ledger_core::audit::keys::Keys;
+use ledger_core::audit::note::Verifier;
 use ledger_core::domain::id::TenantId;
 use ledger_core::pipeline;
+use ledger_core::store::{self, verification};
+use projector::audit;
 use projector::job::{Failure, Handler, Kind, Outcome, Output, Registry, Task};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::cli::export::{self, Pages};
 use crate::cli::import::Upload;
@@ -30,11 +36,13 @@ pub(crate) fn registry(parts: &Parts) -> Registry {
     let webhook = Kind { name: projector::webhook::WEBHOOK, at_once_max: 16, kept: DAY };
     let export = Kind { name: "export", at_once_max: 2, kept: KEPT };
     let import = Kind { name: "import", at_once_max: 2, kept: KEPT };
+    let verify = Kind { name: verification::JOB, at_once_max: 1, kept: KEPT };
     let sweep = Kind { name: projector::SWEEP, at_once_max: 1, kept: DAY };
     let registry = Registry::new()
         .with(webhook, projector::webhook::Deliver::new(parts.webhooks.clone()))
         .with(export, Export)
         .with(import, Import(parts.pipeline.clone()))
+        .with(verify, Verify(parts.verified.clone()))
         .with(sweep, projector::Sweep);
     match inside(parts) {
         Ok(inside) => registry.with(Kind { name: "report", at_once_max: 2, kept: KEPT }, Report(inside)),
@@ -190,6 +198,75 @@ fn encoded(text: &str) -> String {
         }
     }
     out
+}
+
+/// Verifies a tenant and files the report.
+struct Verify(Verified);
+
+/// What is compared with the log beside the database, and with which keys.
+#[derive(Clone, Debug)]
+pub(crate) struct Verified {
+    redis_url: Option<String>,
+    nats_url: Option<String>,
+    /// The node's own; set once they are read.
+    keys: Arc<OnceLock<watch::Receiver<Option<Arc<Keys>>>>>,
+}
+
+impl Verified {
+    pub(crate) fn new(redis_url: Option<String>, nats_url: Option<String>) -> Self {
+        Self { redis_url, nats_url, keys: Arc::default() }
+    }
+
+    /// Stored checkpoints must be signed with the public halves of these.
+    pub(crate) fn trust(&self, keys: watch::Receiver<Option<Arc<Keys>>>) {
+        // The first ones stay: a node reads its keys once and is told of changes.
+        let _ = self.keys.set(keys);
+    }
+
+    fn verifiers(&self) -> Vec<Verifier> {
+        let keys = self.keys.get().and_then(|keys| keys.borrow().clone());
+        keys.map(|keys| keys.known()).unwrap_or_default()
+    }
+}
+
+/// Parts of a log read at once: there are others who want the processor.
+const VERIFY_TASKS: usize = 1;
+
+impl Handler for Verify {
+    fn run<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Outcome> {
+        Box::pin(verify(&self.0, task))
+    }
+}
+
+async fn verify(with: &Verified, task: &Task) -> Outcome {
+    let tenant = store::tenant::list(&task.pool).await?.into_iter().find(|t| t.id == task.tenant);
+    let tenant = tenant.ok_or_else(|| Failure::ForGood("there is no such tenant".to_owned()))?;
+    let asked_by = task.actor.clone().unwrap_or_else(|| "a job".to_owned());
+    verification::ask(&task.pool, task.tenant, task.id, &asked_by).await?;
+    let options = audit::Options {
+        pool: task.pool.clone(),
+        redis_url: with.redis_url.clone(),
+        nats_url: with.nats_url.clone(),
+        is_log_only: false,
+        tasks: VERIFY_TASKS,
+        verifiers: with.verifiers(),
+        stop: task.stop.clone(),
+        asked_by,
+        program: env!("CARGO_PKG_VERSION"),
+    };
+    let told = |at: i64, of: i64| task.progress.set(at, Some(of));
+    let report = match audit::verify(&options, &tenant, told).await {
+        Err(projector::Error::Stopped) => return Err(Failure::Stopped),
+        done => done?,
+    };
+    let json = serde_json::to_string(&report).map_err(|error| Failure::ForGood(error.to_string()))?;
+    let (position, findings, form) = (report.head, report.findings.len(), report.text());
+    let filed = verification::Report { position, findings, report: &json, form: &form };
+    verification::file(&task.pool, task.tenant, task.id, filed).await?;
+    if findings > 0 {
+        tracing::error!(tenant = %task.tenant, findings, "a verification found what does not hold");
+    }
+    Ok(Some(json!({ "findings": findings })))
 }
 
 /// Sends the commands of an upload.

@@ -43,19 +43,22 @@ pub(crate) struct Parts {
     pub(crate) pipeline: pipeline::Handle,
     /// Where webhooks may lead, and when they are tried again.
     pub(crate) webhooks: projector::webhook::Options,
+    /// What a verification compares with the log beside the database.
+    pub(crate) verified: jobs::Verified,
     pipeline_tasks: Vec<JoinHandle<()>>,
 }
 
 /// Connects to the database and starts the pipeline.
 pub(crate) async fn connect(urls: &Urls) -> Result<Parts> {
     let webhooks = webhooks()?;
+    let verified = jobs::Verified::new(urls.redis_url.clone(), urls.nats_url.clone());
     let url = urls.database()?.to_owned();
     let options = pool::Options { url: url.clone(), connections_max: POOL_CONNECTIONS_MAX, application_name: "ledgerd" };
     let pool = pool::connect(&options).await.context("connecting to Postgres")?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let (pipeline, pipeline_tasks) =
         pipeline::start(pipeline::Options::for_cores(url, cores), pool.clone()).await.context("starting the pipeline")?;
-    Ok(Parts { pool, pipeline, webhooks, pipeline_tasks })
+    Ok(Parts { pool, pipeline, webhooks, verified, pipeline_tasks })
 }
 
 /// `LEDGERD_WEBHOOK_ALLOW`: hosts and networks, with commas between, that webhooks may lead to though they are not public, and
@@ -210,6 +213,7 @@ impl Audit {
     pub(crate) async fn start(parts: &Parts, signing: &Signing, file: Option<PathBuf>, stop: CancellationToken) -> Result<Self> {
         let place = signing.witness.as_deref().map(Place::parse).transpose()?;
         let keys = signing::watch(signing.clone(), file, stop)?;
+        parts.verified.trust(keys.clone());
         let first = keys.borrow().clone();
         let witnessed = match &place {
             Some(place) => checkpointer::compare(&parts.pool, first.as_ref(), place).await?,

@@ -20,6 +20,7 @@ pub(crate) mod stock;
 pub(crate) mod transaction;
 pub(crate) mod transfer;
 pub(crate) mod verb;
+pub(crate) mod verification;
 pub(crate) mod webhook;
 
 use axum::response::Response;

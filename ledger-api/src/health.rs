@@ -61,6 +61,15 @@ pub(crate) struct Lag {
     views_outdated: i64,
 }
 
+/// What the audit that never ends has looked at, a run of 256 events of some tenant at a time.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Audit {
+    /// Runs looked at, over all tenants.
+    checked: i64,
+    /// What does not hold and was not cleared by a whole verification since.
+    findings: i64,
+}
+
 /// How the event feed over NATS is, where it is published by this process.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct FeedHealth {
@@ -111,6 +120,7 @@ pub(crate) struct Readiness {
     /// The pipeline that records commands.
     writer: Part,
     projector: Lag,
+    audit: Audit,
     jobs: Beside,
 }
 
@@ -167,7 +177,8 @@ async fn readiness(api: &Api) -> Readiness {
         broker: api.broker.as_ref().map_or(Part::Absent, |broker| part(*broker.borrow())),
         feed: api.feed.as_ref().map(|state| state()),
         writer: part(api.pipeline.is_ready() && !api.stopping.is_cancelled()),
-        projector: lag.unwrap_or_default(),
+        projector: lag.map(|(lag, _)| lag).unwrap_or_default(),
+        audit: lag.map(|(_, audit)| audit).unwrap_or_default(),
         jobs: beside.unwrap_or_default(),
     };
     readiness.status = whole(&readiness);
@@ -182,7 +193,7 @@ fn whole(r: &Readiness) -> Whole {
     let replica_missing = r.replicas.iter().any(|replica| replica.state != Standing::Fresh);
     let feed_stopped = r.feed.is_some_and(|feed| feed.stopped > 0);
     let Lag { events, stopped, views_outdated, .. } = r.projector;
-    if replica_missing || feed_stopped || stopped > 0 || views_outdated > 0 {
+    if replica_missing || feed_stopped || stopped > 0 || views_outdated > 0 || r.audit.findings > 0 {
         return Whole::Degraded;
     }
     if r.cache == Part::Down || r.broker == Part::Down || events > PROJECTOR_LAG_MAX {
@@ -192,7 +203,7 @@ fn whole(r: &Readiness) -> Whole {
 }
 
 /// `None` when the database does not answer.
-async fn projector_lag(api: &Api) -> Option<Lag> {
+async fn projector_lag(api: &Api) -> Option<(Lag, Audit)> {
     let reading = api.detached(read_lag(api.pool.clone()));
     tokio::time::timeout(HEALTH_TIME_MAX, reading).await.ok()?.ok()
 }
@@ -210,16 +221,18 @@ async fn count_beside(pool: PgPool) -> Result<Beside, store::Error> {
     Ok(Beside { queued: of(job::Status::Queued), dead: of(job::Status::Dead), deliveries_dead, webhooks_off })
 }
 
-async fn read_lag(pool: PgPool) -> Result<Lag, store::Error> {
+async fn read_lag(pool: PgPool) -> Result<(Lag, Audit), store::Error> {
     let (views, versions) = version::columns();
     let row = sqlx::query(include_str!("health_lag.sql")).bind(views).bind(versions).fetch_one(&pool).await?;
-    Ok(Lag {
+    let (checked, findings) = store::verification::summary(&pool).await?;
+    let lag = Lag {
         events: row.try_get(0)?,
         tenants: row.try_get(1)?,
         seconds: row.try_get(2)?,
         stopped: row.try_get(3)?,
         views_outdated: row.try_get(4)?,
-    })
+    };
+    Ok((lag, Audit { checked, findings }))
 }
 
 #[cfg(test)]
@@ -237,10 +250,12 @@ mod tests {
             feed: None,
             writer: Part::Up,
             projector: Lag::default(),
+            audit: Audit::default(),
             jobs: Beside { dead: 7, ..Beside::default() },
         };
         assert_eq!(whole(&all), Whole::Ready);
         assert_eq!(whole(&Readiness { cache: Part::Down, ..all.clone() }), Whole::Degraded);
+        assert_eq!(whole(&Readiness { audit: Audit { checked: 1, findings: 1 }, ..all.clone() }), Whole::Degraded);
         assert_eq!(whole(&Readiness { broker: Part::Down, ..all.clone() }), Whole::Degraded);
         let feed = |stopped| Some(FeedHealth { durability: "unsynced", events: 7, seconds: 1, stopped });
         assert_eq!(whole(&Readiness { feed: feed(0), ..all.clone() }), Whole::Ready);

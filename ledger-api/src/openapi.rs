@@ -131,6 +131,7 @@ const SCHEME: &str = "api_key";
         crate::query::webhook::SecretBody,
         crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
         crate::query::event::OneEvent, crate::query::trail::TrailPage,
+        crate::query::verification::VerificationBody, Page<crate::query::verification::VerificationBody>,
         audit::checkpoint::CheckpointBody, Page<audit::checkpoint::CheckpointBody>, audit::keys::KeysBody,
         audit::proof::InclusionBody, audit::proof::ConsistencyBody, audit::seal::SealProofBody,
         crate::query::overview::Overview, crate::query::history::History,

@@ -39,6 +39,7 @@ pub(crate) mod statement;
 pub(crate) mod stock;
 pub(crate) mod tenant;
 pub(crate) mod trail;
+pub(crate) mod verification;
 pub(crate) mod webhook;
 
 use std::time::Duration;

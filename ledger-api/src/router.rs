@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use crate::command::{
     batch, catalogue as define, count, job as ask, journal, period, person as define_person, reservation as hold,
-    stock as move_stock, transaction, transfer, webhook as hook,
+    stock as move_stock, transaction, transfer, verification as verify, webhook as hook,
 };
 use crate::edge::note_route;
 use crate::problem::{Fault, Problem, pages};
@@ -18,7 +18,7 @@ use crate::query::replica::with_fallback;
 use crate::query::report::{aged, financial, general_ledger, trial_balance, valuation, vat};
 use crate::query::{
     account, account_set, card, catalogue, definition, document, entry, event, history, job, located, lot, overview,
-    period as calendar, person, promise, reservation, statement, stock, trail, webhook,
+    period as calendar, person, promise, reservation, statement, stock, trail, verification, webhook,
 };
 use crate::state::Api;
 use crate::{console, health, metrics, openapi};
@@ -148,6 +148,8 @@ fn queries() -> OpenApiRouter<Api> {
 /// What is done beside the requests, and who is told of events. Nothing of it is in the log.
 fn beside() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
+        .routes(routes!(verify::create_verification, verification::list_verifications))
+        .routes(routes!(verification::get_verification))
         .routes(routes!(ask::create_job, job::list_jobs))
         .routes(routes!(job::get_job))
         .routes(routes!(job::get_job_result))

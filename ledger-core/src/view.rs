@@ -5,7 +5,7 @@ pub mod entry;
 pub mod trail;
 pub mod version;
 
-use crate::domain::amount::Number;
+use crate::domain::amount::{Number, share};
 use crate::domain::id::{AccountCode, LocationCode, Position, Sku, StreamVersion};
 use crate::domain::time::Timestamp;
 
@@ -94,6 +94,48 @@ impl StockAtLocation {
     }
 }
 
+/// One place of a cost pool.
+pub trait Pooled {
+    /// Topmost location of its pool; empty for the tenant's one pool.
+    fn pool(&self) -> &str;
+    /// Units there.
+    fn on_hand(&self) -> i64;
+    /// Value shown for it.
+    fn value(&mut self) -> &mut i64;
+}
+
+/// What is posted for a place becomes its share of the value of its cost pool, the last one with the remainder: the sum
+/// over the pool's places stays. A place alone in its pool keeps what is posted for it.
+pub fn spread<T: Pooled>(places: &mut [T]) {
+    let mut pools: std::collections::BTreeMap<String, (usize, i64, i64)> = std::collections::BTreeMap::new();
+    for place in places.iter_mut() {
+        let (count, units, value) = pools.entry(place.pool().to_owned()).or_default();
+        (*count, *units) = (count.saturating_add(1), units.saturating_add(place.on_hand()));
+        *value = value.saturating_add(*place.value());
+    }
+    for place in places.iter_mut() {
+        let Some((_, units, value)) = pools.get_mut(place.pool()).filter(|(count, _, _)| *count > 1) else { continue };
+        let on_hand = place.on_hand();
+        let part = if *units == 0 { *value } else { share(*value, on_hand, *units).unwrap_or(0) };
+        (*units, *value) = (units.saturating_sub(on_hand), value.saturating_sub(part));
+        *place.value() = part;
+    }
+}
+
+impl Pooled for StockAtLocation {
+    fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    fn on_hand(&self) -> i64 {
+        self.on_hand
+    }
+
+    fn value(&mut self) -> &mut i64 {
+        &mut self.value
+    }
+}
+
 /// All balances of one account. Nothing that is pending here has lapsed: the body is stale before that.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AccountView {
@@ -144,6 +186,17 @@ pub struct CurrencyBalance {
 #[must_use]
 pub fn decimal(units: i64, scale: u8) -> String {
     Number::from_units(units, scale).to_string()
+}
+
+/// As [`decimal`], for sums over many.
+#[must_use]
+pub fn wide_decimal(units: i128, scale: u8) -> String {
+    let digits = units.unsigned_abs().to_string();
+    let scale = usize::from(scale);
+    let padded = format!("{digits:0>width$}", width = scale.saturating_add(1));
+    let (whole, rest) = padded.split_at(padded.len().saturating_sub(scale));
+    let sign = if units < 0 { "-" } else { "" };
+    if rest.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{rest}") }
 }
 
 /// True when a cached body may be served at `now`.

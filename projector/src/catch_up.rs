@@ -2,9 +2,10 @@
 //!
 //! **Shape**: [`Loop::run`] asks which tenants of this projector's shards are behind, gives each a task, and asks again
 //! when one is done, when it is nudged, or after the poll interval. A task folds batches ([`TenantViews::step`]).
-//! **Correctness**: 1. A tenant has at most one task here, so its log is folded in order. 2. A tenant with a long way to go
-//! gives up its place after each batch while others wait, and whoever waited longest comes first: nobody waits for more
-//! than about a batch. 3. A tenant that cannot go on is left alone for a while and takes no place meanwhile; that it stands
+//! **Correctness**: 1. A tenant has at most one task here, so its log is folded in order. 2. Tenants with more than a batch
+//! to go never have the last place, nor do the others while one of those waits; each gives up its place after a batch while
+//! somebody waits, and whoever waited longest comes first. So a small tenant waits for no long one, and a long one is never
+//! kept waiting for ever. 3. A tenant that cannot go on is left alone for a while and takes no place meanwhile; that it stands
 //! still is in `projection_stop`. 4. No task is cancelled: when told to stop, the loop begins nothing new and waits.
 //! 5. Rows of a newer program stop all of it.
 
@@ -58,6 +59,8 @@ struct State {
     memory: Memory,
     paused: HashMap<TenantId, Instant>,
     running: JoinSet<Done>,
+    /// Of those with a task: what had more than a batch to go.
+    long: HashSet<TenantId>,
     /// Tenants that are behind and have no place.
     waiting: Arc<AtomicUsize>,
     held: Held,
@@ -111,14 +114,22 @@ impl Loop {
         if state.refused_until.is_some_and(|until| until > now) {
             return;
         }
+        let room = self.options.tenants_at_once;
+        let ready = |t: &TenantId| state.held.has(*t) && !state.paused.contains_key(t) && !state.memory.is_lent(*t);
+        let ready: Vec<(TenantId, bool)> =
+            behind.into_iter().filter(|(t, _)| ready(t)).map(|(t, lag)| (t, lag > self.options.batch_events)).collect();
+        let is_long_waiting = ready.iter().any(|(_, is_long)| *is_long);
         let mut waiting = 0_usize;
-        for (tenant, _) in behind {
-            if !state.held.has(tenant) || state.paused.contains_key(&tenant) || state.memory.is_lent(tenant) {
-                continue;
-            }
-            if state.running.len() >= self.options.tenants_at_once {
+        for (tenant, is_long) in ready {
+            let short = state.running.len().saturating_sub(state.long.len());
+            // One place is kept for the other kind.
+            let is_last = if is_long { state.long.len() + 1 >= room } else { is_long_waiting && short + 1 >= room };
+            if state.running.len() >= room || (is_last && room > 1) {
                 waiting = waiting.saturating_add(1);
             } else if let Some(views) = state.memory.lend(tenant) {
+                if is_long {
+                    state.long.insert(tenant);
+                }
                 let (options, sink, leases) = (self.options.clone(), self.sink.clone(), self.leases.clone());
                 let task = tokio::spawn(catch_up(options, sink, leases, Arc::clone(&state.waiting), views));
                 state.running.spawn(async move { (tenant, task.await) });
@@ -139,6 +150,7 @@ impl Loop {
     }
 
     async fn take_back(&self, (tenant, done): Done, state: &mut State) {
+        state.long.remove(&tenant);
         let done = match done {
             Ok((views, done)) => {
                 state.memory.take_back(views);
@@ -182,9 +194,7 @@ impl Loop {
             metrics::gauge!("ledger_projector_stopped", "tenant" => tenant.to_string()).set(1);
         }
         self.count_stopped();
-        if let Err(error) = stop::note(&self.options.pool, tenant, Part::Views, error).await {
-            tracing::warn!(%tenant, error = &error as &dyn std::error::Error, "the stop is not noted");
-        }
+        stop::note(&self.options.pool, tenant, Part::Views, error).await;
     }
 
     fn count_stopped(&self) {

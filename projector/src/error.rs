@@ -26,6 +26,9 @@ pub enum Error {
     /// The rows in the database are a newer program's; what was to be written is not.
     #[error("rows of a newer version of this program stand in {0}; run that version")]
     Newer(String),
+    /// It was told to end before it was done.
+    #[error("stopped before its end")]
+    Stopped,
     /// Views are being rebuilt already.
     #[error("another `ledgerd rebuild` is under way")]
     RebuildUnderWay,
@@ -48,6 +51,12 @@ pub enum Error {
     },
 }
 
+impl From<ledger_core::audit::row::RowError> for Error {
+    fn from(error: ledger_core::audit::row::RowError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl Error {
     /// True when trying again later may succeed without anything being mended.
     #[must_use]
@@ -55,7 +64,7 @@ impl Error {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Database(_) | Self::Broker(_) => true,
-            Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Newer(_) | Self::Panic(_) => false,
+            Self::Row(_) | Self::Misfit { .. } | Self::Refused { .. } | Self::Newer(_) | Self::Stopped | Self::Panic(_) => false,
             Self::RebuildUnderWay | Self::RebuildNoGap => false,
         }
     }

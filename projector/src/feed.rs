@@ -31,11 +31,14 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use flow::lead_in;
+pub(crate) use message::{Message, POSITION, Writer, token};
+
 pub use cursor::{progress, republish};
 pub use durability::{Durability, look as look_at_durability};
 pub use stream::messages;
 
-use crate::{Error, Leases, Options};
+use crate::{Error, Leases, Options, stop};
 
 /// Name of the stream.
 pub const STREAM: &str = "LEDGER";
@@ -200,7 +203,7 @@ impl<'a> Flows<'a> {
                 tracing::warn!(error = &error as &dyn std::error::Error, "looking for what to publish failed");
             }
             tokio::select! {
-                Some(done) = self.running.join_next() => self.take_back(done)?,
+                Some(done) = self.running.join_next() => self.take_back(done).await?,
                 () = tokio::time::sleep(part.options.poll_interval) => {}
                 () = part.nudged.notified() => {}
                 () = part.stop.cancelled() => {}
@@ -215,7 +218,7 @@ impl<'a> Flows<'a> {
             self.lost.cancel();
         }
         while let Some(done) = self.running.join_next().await {
-            if let Err(error) = self.take_back(done) {
+            if let Err(error) = self.take_back(done).await {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a flow ended with the connection");
             }
         }
@@ -265,7 +268,7 @@ impl<'a> Flows<'a> {
     ///
     /// # Errors
     /// [`Error::Broker`]: then it is the same for all.
-    fn take_back(&mut self, done: Result<Done, JoinError>) -> Result<(), Error> {
+    async fn take_back(&mut self, done: Result<Done, JoinError>) -> Result<(), Error> {
         let (tenant, done) = done.map_err(Error::Panic)?;
         self.active.remove(&tenant);
         let done = done.unwrap_or_else(|panic| Err(Error::Panic(panic)));
@@ -281,6 +284,7 @@ impl<'a> Flows<'a> {
             Err(error) => {
                 tracing::error!(%tenant, error = &error as &dyn std::error::Error, "the tenant's feed is stopped");
                 metrics::counter!("ledger_publish_stops_total").increment(1);
+                stop::note(&self.part.options.pool, tenant, stop::Part::Feed, &error).await;
                 self.paused.insert(tenant, Instant::now() + STOPPED_PAUSE);
                 stopped = true;
                 Ok(())

@@ -47,6 +47,8 @@ pub struct Options {
     pub sweep_interval: Duration,
     /// Between two looks for complete runs of events that the trail lacks.
     pub trail_interval: Duration,
+    /// Between two steps of the audit that never ends.
+    pub sample_interval: Duration,
     /// Events of one transaction: large, because a hot row is written once for all of them.
     pub batch_events: i64,
     /// Tenants worked on at once, for views and for the feed each.
@@ -69,6 +71,7 @@ impl Options {
             poll_interval: Duration::from_millis(15),
             sweep_interval: Duration::from_millis(500),
             trail_interval: Duration::from_millis(500),
+            sample_interval: Duration::from_secs(3),
             batch_events: 5_000,
             tenants_at_once: 4,
             publish_window: 1_000,

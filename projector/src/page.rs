@@ -36,7 +36,7 @@ fn sound_prefix(rows: &[Raw], after: Position) -> Result<Vec<Stored>, Error> {
         let next = match row.decode() {
             Ok(stored) if last.checked_add(1) == Some(row.position) => Ok(stored),
             Ok(_) => Err(Error::Misfit { position: row.position, what: "events before it are missing" }),
-            Err(error) => Err(Error::Store(error)),
+            Err(error) => Err(Error::Store(error.into())),
         };
         match next {
             Ok(stored) => events.push(stored),

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit;
 use crate::catch_up::Loop;
 use crate::lease::{Keeper, Leases};
 use crate::sink::redis::Sink;
@@ -150,6 +151,9 @@ impl Service {
         let (following, leases, part) = (options.clone(), self.leases.clone(), stop.clone());
         let begin = move || trail::run(following.clone(), leases.clone(), part.clone());
         parts.spawn(keep("trail", stop.clone(), begin));
+        let (sampling, leases, part) = (options.clone(), self.leases.clone(), stop.clone());
+        let begin = move || audit::sample::run(sampling.clone(), leases.clone(), part.clone());
+        parts.spawn(keep("audit", stop.clone(), begin));
         let (options, leases, part) = (options.clone(), self.leases.clone(), stop.clone());
         let begin = move || housekeeping::run(options.clone(), leases.clone(), part.clone());
         parts.spawn(keep("housekeeping", stop.clone(), begin));

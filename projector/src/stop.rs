@@ -17,21 +17,31 @@ const WHY_CHARS_MAX: usize = 500;
 pub(crate) enum Part {
     /// Rows and cache.
     Views,
+    /// Messages to the broker.
+    Feed,
+    /// Tree nodes and mentions.
+    Trail,
 }
 
 impl Part {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Views => "views",
+            Self::Feed => "feed",
+            Self::Trail => "trail",
         }
     }
 }
 
-/// Remembers that a tenant's part does not get beyond its cursor.
-///
-/// # Errors
-/// [`Error::Database`].
-pub(crate) async fn note(pool: &PgPool, tenant: TenantId, part: Part, error: &Error) -> Result<(), Error> {
+/// Remembers that a tenant's part does not get beyond its cursor. That it could not be remembered is only said: the part is
+/// tried again and stops again.
+pub(crate) async fn note(pool: &PgPool, tenant: TenantId, part: Part, error: &Error) {
+    if let Err(error) = write(pool, tenant, part, error).await {
+        tracing::warn!(%tenant, error = &error as &dyn std::error::Error, "the stop is not noted");
+    }
+}
+
+async fn write(pool: &PgPool, tenant: TenantId, part: Part, error: &Error) -> Result<(), Error> {
     let mut why = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

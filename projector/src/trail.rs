@@ -24,7 +24,7 @@ use sqlx::{PgConnection, Row};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Leases, Options};
+use crate::{Error, Leases, Options, stop};
 
 /// Tenants worked on at once.
 const TENANTS_AT_ONCE: usize = 2;
@@ -68,7 +68,7 @@ pub(crate) async fn run(options: Options, leases: Leases, stop: CancellationToke
                     Err(panic) => (panic.id(), Err(Error::Panic(panic))),
                 };
                 if let Some(tenant) = busy.remove(&id)
-                    && let Some(pause) = note(tenant, done)
+                    && let Some(pause) = note(&options.pool, tenant, done).await
                 {
                     paused.insert(tenant, Instant::now() + pause);
                 }
@@ -81,7 +81,7 @@ pub(crate) async fn run(options: Options, leases: Leases, stop: CancellationToke
 }
 
 /// Tells how a tenant's turn ended; for how long it is left alone, if at all.
-fn note(tenant: TenantId, done: Result<(), Error>) -> Option<Duration> {
+async fn note(pool: &PgPool, tenant: TenantId, done: Result<(), Error>) -> Option<Duration> {
     match done {
         Ok(()) => None,
         Err(error) if error.is_transient() => {
@@ -91,6 +91,7 @@ fn note(tenant: TenantId, done: Result<(), Error>) -> Option<Duration> {
         Err(error) => {
             tracing::error!(%tenant, error = &error as &dyn std::error::Error, "the tenant's trail is stopped");
             metrics::counter!("ledger_trail_stops_total").increment(1);
+            stop::note(pool, tenant, stop::Part::Trail, &error).await;
             Some(STOPPED_PAUSE)
         }
     }

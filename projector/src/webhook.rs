@@ -340,16 +340,17 @@ impl Round<'_> {
         Ok(if self.save(cursor, position).await? { Sent::Whole } else { Sent::NoFurther })
     }
 
-    /// Writes the cursor down; false when it was moved by somebody else, who goes on.
+    /// Writes the cursor down; false when somebody else moved it and goes on, or the endpoint was switched off or moved.
     async fn save(&self, cursor: &mut Cursor, to: Position) -> Result<bool, Failure> {
         cursor.saved_at = Instant::now();
         if to <= cursor.at {
             return Ok(true);
         }
-        let is_moved = webhook::move_from(&self.task.pool, self.of(), cursor.at, to, &cursor.taken).await?;
+        let url = &self.hook.definition.url;
+        let goes_on = webhook::move_from(&self.task.pool, self.of(), cursor.at, to, &cursor.taken, url).await?;
         cursor.at = to;
         cursor.taken.clear();
-        Ok(is_moved)
+        Ok(goes_on)
     }
 
     /// What a refusal means for the endpoint. True: this event is set aside, go on behind it.

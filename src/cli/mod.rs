@@ -12,9 +12,11 @@ pub(crate) mod import;
 mod job;
 mod key;
 mod migrate;
+mod offline;
 mod output;
 mod project;
 mod rebuild;
+mod replay;
 mod republish;
 mod serve;
 mod tenant;
@@ -82,8 +84,11 @@ enum Verb {
     /// List background jobs, and run again, cancel or delete them.
     #[command(after_help = "Example:\n  ledgerd job list --tenant acme --status dead")]
     Job(job::Args),
+    /// Replay a tenant's log from nothing and say what its stock and balances were, at any position or time.
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::Args),
     /// Replay a tenant's log from nothing and compare everything with it.
-    #[command(after_help = "Example:\n  ledgerd verify --tenant acme")]
+    #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Args),
     /// Fold views anew beside those in use, and put the new ones in their places.
     #[command(after_help = rebuild::EXAMPLES)]
@@ -134,6 +139,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Import(args) => import::run(args, json).await,
         Verb::Export(args) => export::run(args).await,
         Verb::Job(args) => job::run(args, json).await,
+        Verb::Replay(args) => replay::run(args, json).await,
         Verb::Webhook(args) => webhook::run(args, json).await,
         Verb::Verify(args) => verify::run(args, json).await,
         Verb::Rebuild(args) => rebuild::run(args, json).await,

@@ -20,7 +20,8 @@ pub(crate) const EXAMPLES: &str = "Examples:
   ledgerd rebuild all
   ledgerd rebuild stock_level --compare    what was wrong is told, exit code 3, and mended
 
-All tenants are rebuilt at once, and all rows are folded, whichever views are named: those named get new tables.
+All tenants are rebuilt at once, and all rows are folded, whichever views are named: those named get new tables. A wrong
+row may have led to others in other views: where in doubt, all.
 Commands, reads and projectors go on meanwhile. Stopped or killed, it goes on where it was when it is run again.
 DATABASE_URL must be that of the tables' owner, and lead to the server without a pooler in between.";
 

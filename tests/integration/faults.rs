@@ -291,7 +291,7 @@ async fn what_is_changed_by_hand_is_found_and_named() {
             head - 5,
         ),
         ("UPDATE event SET recorded_at = recorded_at + 1 WHERE tenant_id = $1 AND position = $2", head - 3, head - 3),
-        ("DELETE FROM event WHERE tenant_id = $1 AND position = $2", head - 7, head - 6),
+        ("DELETE FROM event WHERE tenant_id = $1 AND position = $2", head - 7, head - 7),
         (
             "UPDATE event SET meta = NULL, command_id = NULL, fingerprint = NULL WHERE tenant_id = $1 AND position = $2",
             head - 2,

@@ -13,6 +13,7 @@ mod harness;
 #[path = "../../src/supervisor/mod.rs"]
 mod supervisor;
 
+mod audit;
 mod auditors;
 mod cli;
 mod commands;

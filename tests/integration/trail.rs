@@ -217,7 +217,8 @@ async fn history(rng: &mut StdRng, clients: &[Client], batches: usize) {
     for _ in 0..batches {
         let commands: Vec<Value> = (0..rng.random_range(1..60))
             .map(|_| {
-                let steps: Vec<Value> = (0..*[1, 1, 1, 1, 2, 3, 300].choose(rng).unwrap()).map(|_| step(rng)).collect();
+                let steps: Vec<Value> =
+                    (0..*[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 5, 300].choose(rng).unwrap()).map(|_| step(rng)).collect();
                 let mut command = match steps.as_slice() {
                     [one] => one.clone(),
                     _many => json!({"type": "transaction", "commands": steps}),
@@ -320,20 +321,20 @@ async fn a_search_finds_what_a_look_at_every_event_finds() {
     let mut rng = StdRng::seed_from_u64(5);
     let mut db = world.owner().await;
     node.client(&tenant).catalogue(&["X", "Y"]).await;
-    history(&mut rng, &[node.client(&tenant), node.client(&second)], 20).await;
+    history(&mut rng, &[node.client(&tenant), node.client(&second)], 14).await;
     followed(&mut db, &tenant).await;
     // What comes now is not in the trail: this node does not project.
     node.kill();
     let node = Node::start(&world, &[]).await;
     let clients = [node.client(&tenant), node.client(&second)];
-    history(&mut rng, &clients, 8).await;
+    history(&mut rng, &clients, 5).await;
     let rows = log(&mut db, &tenant).await;
     let deeds = deeds(&rows);
     let cursor: i64 = sqlx::query_scalar("SELECT position FROM trail_cursor").fetch_one(&mut db).await.unwrap();
     assert!(cursor > 2_000 && rows.last().unwrap().position > cursor + 500, "{cursor} {}", rows.len());
 
     let (mut hits, mut several) = (0, 0);
-    for _ in 0..150 {
+    for _ in 0..80 {
         let (filter, expected) = random_filter(&mut rng, &deeds);
         let pages = rng.random_range(1..8);
         let found = search(&clients[0], &filter, (expected.len() / pages).clamp(3, 1_000)).await;
@@ -342,7 +343,7 @@ async fn a_search_finds_what_a_look_at_every_event_finds() {
         hits += usize::from(!found.is_empty());
         several += usize::from(filter.len() > 2 && !found.is_empty());
     }
-    assert!(hits > 100 && several > 25, "{hits} {several}");
+    assert!(hits > 50 && several > 12, "{hits} {several}");
     // Nobody finds what others did.
     assert!(search(&node.client(&stranger), &[("reference", "common".to_owned())], 100).await.is_empty());
 }
@@ -355,7 +356,7 @@ async fn a_search_says_what_it_does_not_understand() {
     let c = node.client(&tenant);
     for (query, code) in [
         ("type=stock_eaten", "parameter_invalid"),
-        ("actor=", "parameter_invalid"),
+        ("reason=", "parameter_invalid"),
         ("from=yesterday", "parameter_invalid"),
         ("limit=0", "parameter_invalid"),
         ("who=me", "parameter_invalid"),

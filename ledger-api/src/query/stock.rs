@@ -9,6 +9,7 @@ use ledger_core::domain::id::{LocationCode, Position, Sku};
 use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::domain::time::Timestamp;
 use ledger_core::store;
+pub(super) use ledger_core::view::{Pooled, spread};
 use ledger_core::view::{StockAtLocation, StockView, stock_cache_key};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -102,48 +103,6 @@ impl From<StockView> for StockBody {
         };
         let locations = view.locations.into_iter().map(level).collect();
         Self { sku: view.sku, stream_version: view.stream_version, position: view.position, quantities, locations }
-    }
-}
-
-/// One place of a cost pool.
-pub(super) trait Pooled {
-    /// Topmost location of its pool; empty for the tenant's one pool.
-    fn pool(&self) -> &str;
-    /// Units there.
-    fn on_hand(&self) -> i64;
-    /// Value shown for it.
-    fn value(&mut self) -> &mut i64;
-}
-
-impl Pooled for StockAtLocation {
-    fn pool(&self) -> &str {
-        &self.pool
-    }
-
-    fn on_hand(&self) -> i64 {
-        self.on_hand
-    }
-
-    fn value(&mut self) -> &mut i64 {
-        &mut self.value
-    }
-}
-
-/// What is posted for a place becomes its share of the value of its cost pool, the last one with the remainder: the sum
-/// over the pool's places stays. A place alone in its pool keeps what is posted for it.
-pub(super) fn spread<T: Pooled>(places: &mut [T]) {
-    let mut pools: std::collections::BTreeMap<String, (usize, i64, i64)> = std::collections::BTreeMap::new();
-    for place in places.iter_mut() {
-        let (count, units, value) = pools.entry(place.pool().to_owned()).or_default();
-        (*count, *units) = (count.saturating_add(1), units.saturating_add(place.on_hand()));
-        *value = value.saturating_add(*place.value());
-    }
-    for place in places.iter_mut() {
-        let Some((_, units, value)) = pools.get_mut(place.pool()).filter(|(count, _, _)| *count > 1) else { continue };
-        let on_hand = place.on_hand();
-        let part = if *units == 0 { *value } else { share(*value, on_hand, *units).unwrap_or(0) };
-        (*units, *value) = (units.saturating_sub(on_hand), value.saturating_sub(part));
-        *place.value() = part;
     }
 }
 

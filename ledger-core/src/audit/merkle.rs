@@ -77,10 +77,16 @@ impl Frontier {
 
     /// Adds the next leaf.
     pub fn push(&mut self, leaf: Hash) {
+        self.push_noting(leaf, |_, _| {});
+    }
+
+    /// Adds the next leaf and tells every subtree that it completes: its height (2^height leaves) and its root.
+    pub fn push_noting(&mut self, leaf: Hash, mut note: impl FnMut(u32, &Hash)) {
         let mut hash = leaf;
-        for _ in 0..self.size.trailing_ones() {
+        for height in 1..=self.size.trailing_ones() {
             if let Some(left) = self.roots.pop() {
                 hash = node_hash(&left, &hash);
+                note(height, &hash);
             }
         }
         self.roots.push(hash);

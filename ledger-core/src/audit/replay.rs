@@ -1,34 +1,97 @@
 //! Replaying a log from nothing, trusting no row of it.
 //!
-//! **Shape**: rows in order → [`Replay::push`] → state, tree and findings; [`Replay::finish`] compares with the head.
-//! **Correctness**: what is checked is listed in [`Finding`]; each finding names a position, and none stops the replay
-//! unless the state can no longer be folded.
+//! **Shape**: rows → [`Read`] (hashed and decoded, many at once) → in order: [`Replay::push`] → state, tree and findings;
+//! [`Replay::finish`] compares with the head.
+//! **Correctness**: 1. What is checked is listed in [`CHECKS`]; each [`Finding`] names a position, or the positions between
+//! which it must lie. 2. A log that can no longer be folded is still hashed to its end, so that every damaged row is named
+//! and not only the first. 3. Roots that others stated ([`Claim`]) are compared at exactly their size, so that where a
+//! forger has mended all that is stored beside the events, the change lies after the last claim that holds.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::merkle::{Frontier, Hash};
+use super::row::{Head, Raw, Read, Stored};
 use crate::domain::allocation::Choice;
-use crate::domain::event::{Event, Fact, Recorded, stream_key};
+use crate::domain::event::{Event, Recorded, stream_key};
 use crate::domain::id::{LocationCode, LotCode, Position, Sku};
 use crate::domain::period::event::PeriodClosed;
 use crate::domain::reservation::event::HeldLine;
 use crate::domain::state::Ledger;
-use crate::store::read::{Head, Raw, Stored};
 
 /// Findings kept; a damaged log would otherwise repeat itself a million times.
 const FINDINGS_MAX: usize = 100;
 /// The whole state is checked every so many events, and at the end.
 const FULL_CHECK_EVERY: i64 = 100_000;
+/// log2 of the leaves under a stored node of level 1, and of the nodes of one level under one of the next.
+const LEVEL_BITS: u32 = 8;
+
+/// What a replay checks of the log itself, by the word its findings have.
+pub const CHECKS: [(&str, &str); 15] = [
+    ("rows_are_as_written", "every row has the leaf check that was stored beside it when it was appended"),
+    ("positions_have_no_gaps", "the rows stand at positions 1, 2, 3 …"),
+    ("events_decode", "every row says something that this program understands"),
+    ("stream_versions_have_no_gaps", "every stream counts its events 1, 2, 3 …"),
+    ("streams_are_named", "every stream has one name, and no two have the same"),
+    ("commands_are_whole", "every event belongs to a command, and every command has all of its events"),
+    ("commands_act_once", "no command stands in the log twice"),
+    ("debits_equal_credits", "the postings of every single event add up to nothing"),
+    ("stock_value_equals_inventory_accounts", "what every single event adds to stock it adds to the inventory accounts"),
+    ("movements_conserve", "what is moved and not made or used up arrives as it left"),
+    ("allocations_can_be_derived", "what was held is what the strategy chooses from the candidates it had"),
+    ("events_fit_the_state", "no event contradicts those before it: none sells, settles or ships what is not there"),
+    ("state_is_sound", "totals, holds, layers and balances agree with one another"),
+    ("seals_hold", "every seal of a closed period states the root of the log before it, and the balances at its end"),
+    ("checkpoints_hold", "the log has, at the size of every checkpoint, the root that the checkpoint states"),
+];
 
 /// Something that must hold and does not.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
     /// Where in the log; the last position for what concerns the log as a whole.
     pub position: Position,
+    /// The last position it may be at, where it is only known to lie between two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Position>,
     /// Which invariant, as a stable word.
     pub invariant: &'static str,
     /// A sentence for the auditor.
     pub what: String,
+}
+
+impl Finding {
+    /// At one position.
+    #[must_use]
+    pub fn new(position: Position, invariant: &'static str, what: impl Into<String>) -> Self {
+        Self { position, until: None, invariant, what: what.into() }
+    }
+}
+
+/// Somebody's statement of the tree's root at a size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Events it is about: 1 to this.
+    pub size: Position,
+    /// The root it states.
+    pub root: Hash,
+    /// Who states it, as a noun phrase.
+    pub by: String,
+}
+
+/// What came of a replay.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The fold, as far as it went.
+    pub ledger: Ledger,
+    /// Rows replayed.
+    pub events: u64,
+    /// Root of the tree over them.
+    pub root: Hash,
+    /// Roots of its complete subtrees over 256, 256² … leaves, from left to right.
+    pub nodes: Vec<Vec<Hash>>,
+    /// The largest size whose claim holds; `None` when there is no such claim.
+    pub attested: Option<Position>,
+    /// What does not hold.
+    pub findings: Vec<Finding>,
 }
 
 /// A replay in progress.
@@ -37,6 +100,11 @@ pub struct Replay {
     /// The fold.
     pub ledger: Ledger,
     frontier: Frontier,
+    nodes: Vec<Vec<Hash>>,
+    /// Sizes whose roots are to be kept, the largest first.
+    sizes: Vec<Position>,
+    roots: FxHashMap<Position, Hash>,
+    last: Position,
     streams: FxHashMap<i64, i64>,
     names: FxHashSet<[u8; 16]>,
     commands: FxHashSet<[u8; 16]>,
@@ -47,6 +115,16 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// A replay that keeps the tree's roots at these sizes, for [`Replay::finish`] to compare with what others stated.
+    #[must_use]
+    pub fn new(sizes: impl IntoIterator<Item = Position>) -> Self {
+        let mut sizes: Vec<Position> = sizes.into_iter().collect();
+        sizes.sort_unstable_by_key(|size| std::cmp::Reverse(*size));
+        let mut replay = Self { sizes, ..Self::default() };
+        replay.keep_root();
+        replay
+    }
+
     /// The tree's root over what was replayed.
     #[must_use]
     pub fn root(&self) -> Hash {
@@ -59,57 +137,120 @@ impl Replay {
         self.broken
     }
 
+    /// The position of the newest row.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.last
+    }
+
+    /// Whether anything is known not to hold.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
     fn find(&mut self, position: Position, invariant: &'static str, what: impl Into<String>) {
         if self.findings.len() < FINDINGS_MAX {
-            self.findings.push(Finding { position, invariant, what: what.into() });
+            self.findings.push(Finding::new(position, invariant, what));
         }
     }
 
-    /// The next row. Answers the event if it could be read.
-    pub fn push(&mut self, row: &Raw) -> Option<Stored> {
-        let leaf_hash = row.leaf_hash(&mut self.scratch);
-        let decoded = row.decode();
-        if let Ok(Stored { recorded: Recorded { fact: Fact { event: Event::PeriodClosed(closed), .. }, .. }, .. }) = &decoded {
+    /// The next row, as stored. Answers the event if it could be read and folded.
+    pub fn push_raw(&mut self, raw: &Raw) -> Option<Stored> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let read = Read::new(&raw.row(), raw.leaf_check, &mut scratch);
+        self.scratch = scratch;
+        self.push(read)
+    }
+
+    /// The next row. Answers the event if it could be read and folded.
+    pub fn push(&mut self, read: Read) -> Option<Stored> {
+        let Read { position, stream_key, leaf, is_as_written, stored, .. } = read;
+        if let Ok(Stored { recorded, .. }) = &stored
+            && let Event::PeriodClosed(closed) = &recorded.fact.event
+        {
             // The tree is still the one before it.
-            self.check_seal(row.position, closed);
+            self.check_seal(position, closed);
         }
-        self.frontier.push(leaf_hash);
-        if super::leaf::check(&leaf_hash) != row.leaf_check {
-            self.find(row.position, "rows_are_as_written", "the row was changed after it was appended");
+        let nodes = &mut self.nodes;
+        self.frontier.push_noting(leaf, |height, root| note_node(nodes, height, root));
+        self.keep_root();
+        if !is_as_written {
+            self.find(position, "rows_are_as_written", "the row was changed after it was appended");
         }
-        let expected = self.ledger.position().saturating_add(1);
-        if row.position != expected {
-            self.find(
-                row.position,
-                "positions_have_no_gaps",
-                format!("position {} follows {}", row.position, expected.saturating_sub(1)),
-            );
-            self.broken = true;
-            return None;
-        }
-        let stored = match decoded {
-            Ok(stored) => stored,
+        self.check_position(position);
+        let stored = match stored {
+            Ok(stored) if !self.broken => stored,
+            Ok(_nothing_to_fold_it_into) => return None,
             Err(error) => {
                 use std::error::Error as _;
                 let source = error.source().map(ToString::to_string).unwrap_or_default();
-                self.find(row.position, "events_decode", format!("{error}: {source}"));
+                self.find(position, "events_decode", format!("{error}: {source}"));
                 self.broken = true;
                 return None;
             }
         };
-        self.check_stream(row, &stored.recorded);
-        self.check_command(&stored, row.position);
+        self.check_stream(stream_key, &stored.recorded);
+        self.check_command(&stored, position);
         self.check_event(&stored.recorded);
         if let Err(misfit) = self.ledger.evolve(&stored.recorded) {
-            self.find(row.position, "events_fit_the_state", misfit.to_string());
+            self.find(position, "events_fit_the_state", misfit.to_string());
             self.broken = true;
-            return Some(stored);
+            return None;
         }
         self.ledger.commit();
-        if row.position.checked_rem(FULL_CHECK_EVERY) == Some(0) {
+        if position.checked_rem(FULL_CHECK_EVERY) == Some(0) {
             self.check_state();
         }
         Some(stored)
+    }
+
+    fn check_position(&mut self, position: Position) {
+        let before = std::mem::replace(&mut self.last, position);
+        let next = before.saturating_add(1);
+        if position == next {
+            return;
+        }
+        self.broken = true;
+        if self.findings.len() < FINDINGS_MAX {
+            // What is missing, or from where to where it is out of order.
+            let (first, last) = if position > next { (next, position.saturating_sub(1)) } else { (position, next) };
+            let finding = Finding::new(first, "positions_have_no_gaps", format!("position {position} follows {before}"));
+            self.findings.push(Finding { until: (last > first).then_some(last), ..finding });
+        }
+    }
+
+    /// Keeps the present root if it was asked for.
+    fn keep_root(&mut self) {
+        let size = i64::try_from(self.frontier.size()).unwrap_or(i64::MAX);
+        while self.sizes.pop_if(|wanted| *wanted <= size).is_some() {
+            self.roots.insert(size, self.frontier.root());
+        }
+    }
+
+    /// Compares what others stated of the tree with its roots at their sizes; answers the largest size that is right and
+    /// has no wrong one before it.
+    fn check_claims(&mut self, mut claims: Vec<Claim>) -> Option<Position> {
+        claims.sort_by_key(|claim| claim.size);
+        let end = i64::try_from(self.frontier.size()).unwrap_or(i64::MAX);
+        let (mut attested, mut is_denied) = (None, false);
+        for Claim { size, root, by } in claims {
+            let first = attested.unwrap_or(0_i64).saturating_add(1);
+            if size > end {
+                let what = format!("{by} states {size} events, but there are only {end}");
+                let first = end.saturating_add(1);
+                self.findings.push(Finding { until: Some(size), ..Finding::new(first, "checkpoints_hold", what) });
+            } else if self.roots.get(&size) == Some(&root) {
+                attested = if is_denied { attested } else { Some(size) };
+            } else if !std::mem::replace(&mut is_denied, true) {
+                let what = format!(
+                    "the first {size} events do not have the root that {by} states: of those from position {first} on, at \
+                     least one was changed, added or removed"
+                );
+                self.findings.push(Finding { until: Some(size), ..Finding::new(first, "checkpoints_hold", what) });
+            }
+        }
+        attested
     }
 
     /// A seal states the log up to the event before it: where it ends, and its root. That its balances are those of the
@@ -127,22 +268,23 @@ impl Replay {
         }
     }
 
-    fn check_stream(&mut self, row: &Raw, recorded: &Recorded) {
+    fn check_stream(&mut self, key_stored: Option<[u8; 16]>, recorded: &Recorded) {
+        let position = recorded.position;
         let name = recorded.fact.event.subject().to_string();
         let version = self.streams.entry(recorded.stream).or_default();
         let next = version.saturating_add(1);
         *version = recorded.stream_version;
         if recorded.stream_version != next {
             let what = format!("stream {name} goes from version {} to {}", next.saturating_sub(1), recorded.stream_version);
-            self.find(row.position, "stream_versions_have_no_gaps", what);
+            self.find(position, "stream_versions_have_no_gaps", what);
         }
         if recorded.stream_version == 1 {
             let key = stream_key(&name);
-            if row.stream_key != Some(key) {
-                self.find(row.position, "streams_are_named", format!("the first event of {name} has another stream's key"));
+            if key_stored != Some(key) {
+                self.find(position, "streams_are_named", format!("the first event of {name} has another stream's key"));
             }
             if !self.names.insert(key) {
-                self.find(row.position, "streams_are_named", format!("there are two streams called {name}"));
+                self.find(position, "streams_are_named", format!("there are two streams called {name}"));
             }
         }
     }
@@ -198,31 +340,57 @@ impl Replay {
         }
     }
 
-    /// Compares with the head as stored and answers everything found.
+    /// Compares with the head as stored, if there is one to compare with, and with what others stated at the sizes that
+    /// [`Replay::new`] was told; answers everything found.
     #[must_use]
-    pub fn finish(mut self, head: &Head) -> (Ledger, Hash, Vec<Finding>) {
-        let position = self.ledger.position();
+    pub fn finish(mut self, head: Option<&Head>, claims: Vec<Claim>) -> Outcome {
+        let position = self.last;
         if self.command_events_left != 0 && !self.broken {
             self.find(position, "commands_are_whole", format!("the last command lacks {} events", self.command_events_left));
         }
         if !self.broken {
             self.check_state();
         }
-        if position != head.position && !self.broken {
-            self.find(
-                position,
-                "log_reaches_its_head",
-                format!("the head stands at {}, the log ends at {position}", head.position),
-            );
-        } else if self.frontier != head.frontier {
-            self.find(
-                position,
-                "tree_equals_head",
-                "the events do not have the tree that the head recorded when they were appended",
-            );
+        if let Some(head) = head {
+            self.check_head(head);
         }
-        let root = self.frontier.root();
-        (self.ledger, root, self.findings)
+        let attested = self.check_claims(claims);
+        Outcome {
+            root: self.frontier.root(),
+            events: self.frontier.size(),
+            ledger: self.ledger,
+            nodes: self.nodes,
+            attested,
+            findings: self.findings,
+        }
+    }
+
+    fn check_head(&mut self, head: &Head) {
+        let position = self.last;
+        if !self.broken && self.ledger.recorded_at() != head.recorded_at && position == head.position {
+            let what = format!("the head says {}, the last event {}", head.recorded_at, self.ledger.recorded_at());
+            self.find(position, "head_is_as_written", what);
+        }
+        if position != head.position {
+            let what = format!("the head stands at {}, the log ends at {position}", head.position);
+            self.find(position, "log_reaches_its_head", what);
+        } else if self.frontier != head.frontier {
+            let what = "the events do not have the tree that the head recorded when they were appended";
+            self.find(position, "tree_equals_head", what);
+        }
+    }
+}
+
+/// Keeps the roots of the subtrees that are stored as nodes.
+fn note_node(nodes: &mut Vec<Vec<Hash>>, height: u32, root: &Hash) {
+    if let (Some(level), Some(0)) = (height.checked_div(LEVEL_BITS), height.checked_rem(LEVEL_BITS)) {
+        let at = usize::try_from(level).unwrap_or(usize::MAX).saturating_sub(1);
+        if nodes.len() <= at {
+            nodes.resize_with(at.saturating_add(1), Vec::new);
+        }
+        if let Some(level) = nodes.get_mut(at) {
+            level.push(*root);
+        }
     }
 }
 
@@ -245,14 +413,14 @@ fn is_derived(choice: &Choice, lines: &[HeldLine]) -> bool {
 mod tests {
     use super::*;
     use crate::audit::leaf;
+    use crate::audit::row::Meta;
     use crate::domain::catalogue::event::TenantOpened;
     use crate::domain::codec;
     use crate::domain::command::Context;
-    use crate::domain::event::Note;
+    use crate::domain::event::{Fact, Note};
     use crate::domain::id::TenantId;
     use crate::domain::period::event::{Digest, Seal};
     use crate::domain::time::Timestamp;
-    use crate::store::read::Meta;
 
     /// A row as the store writes it: the first event of its stream, the only one of its command.
     fn raw(position: Position, event: Event) -> Raw {
@@ -288,10 +456,10 @@ mod tests {
             currency_scale: 2,
         };
         let mut replay = Replay::default();
-        assert!(replay.push(&raw(1, Event::TenantOpened(opened))).is_some());
+        assert!(replay.push_raw(&raw(1, Event::TenantOpened(opened))).is_some());
         let seal = Some(seal(replay.root()));
         let closed = PeriodClosed { period: "2026-11".parse().unwrap(), soft: false, seal };
-        replay.push(&raw(2, Event::PeriodClosed(closed)));
+        replay.push_raw(&raw(2, Event::PeriodClosed(closed)));
         replay.findings.iter().map(|f| f.invariant).collect()
     }
 

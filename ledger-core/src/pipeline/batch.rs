@@ -9,15 +9,16 @@ use super::error::Error;
 use super::handle::{Answer, Outcome};
 use crate::audit::leaf;
 use crate::audit::merkle::Frontier;
+use crate::audit::row::Meta;
 use crate::domain::codec;
 use crate::domain::command::{Action, Command};
 use crate::domain::decider::{Undecided, goods_named, handle, subject};
 use crate::domain::event::{Recorded, Subject, stream_key};
 use crate::domain::id::{CommandId, Position, TenantId};
+use crate::domain::rejection::Refusal;
 use crate::domain::time::Timestamp;
 use crate::store::append::{Batch, EventRow};
-use crate::store::command_log::QuietAnswer;
-use crate::store::read::Meta;
+use crate::store::command_log::QuietRow;
 
 /// What is to be answered once the batch is durable.
 #[derive(Debug)]
@@ -80,8 +81,8 @@ pub(super) fn decide(
                     batch.event(tenant, row);
                 }
             }
-            Outcome::Unchanged => quiet(tenant, state, command, QuietAnswer { refusal: None }, batch)?,
-            Outcome::Refused(refusal) => quiet(tenant, state, command, QuietAnswer { refusal: Some(refusal.clone()) }, batch)?,
+            Outcome::Unchanged => quiet(tenant, state, command, None, batch)?,
+            Outcome::Refused(refusal) => quiet(tenant, state, command, Some(refusal.clone()), batch)?,
         }
         part.answers.push(Ok(Answer { position: state.ledger.position(), replayed: false, outcome }));
     }
@@ -104,10 +105,17 @@ fn try_out(state: &mut Tenant, command: &Command, now: Timestamp) -> Result<Answ
     Ok(Answer { position, replayed: false, outcome })
 }
 
-fn quiet(tenant: TenantId, state: &Tenant, command: &Command, answer: QuietAnswer, batch: &mut Batch) -> Result<(), Stopped> {
-    let bytes = minicbor::to_vec(&answer).map_err(|e| Stopped(e.to_string()))?;
-    let at = (state.ledger.position(), state.ledger.now());
-    batch.answer(tenant, command.id, command.fingerprint, at, bytes);
+fn quiet(
+    tenant: TenantId,
+    state: &Tenant,
+    command: &Command,
+    refusal: Option<Refusal>,
+    batch: &mut Batch,
+) -> Result<(), Stopped> {
+    let (position, recorded_at) = (state.ledger.position(), state.ledger.now());
+    let row = QuietRow { tenant, id: command.id, fingerprint: command.fingerprint, position, recorded_at };
+    let bytes = row.encode(refusal).map_err(|e| Stopped(e.to_string()))?;
+    batch.answer(row, bytes);
     Ok(())
 }
 

@@ -81,7 +81,7 @@ impl Tenant {
                 return Err(Error::TenantStopped);
             }
             for row in &rows {
-                let stored = row.decode().map_err(|e| fault(tenant, &e))?;
+                let stored = row.decode().map_err(|e| fault(tenant, &e.into()))?;
                 self.ledger.evolve(&stored.recorded).map_err(|misfit| {
                     tracing::error!(%tenant, error = %misfit, "the log does not fold");
                     Error::TenantStopped

@@ -12,6 +12,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::Error;
+use super::command_log::QuietRow;
 use crate::domain::id::{CommandId, Position, TenantId};
 use crate::domain::time::Timestamp;
 
@@ -138,13 +139,13 @@ impl Batch {
     }
 
     /// The answer of a command that made no event.
-    pub fn answer(&mut self, tenant: TenantId, id: CommandId, fingerprint: [u8; 16], at: (Position, Timestamp), answer: Vec<u8>) {
+    pub fn answer(&mut self, row: QuietRow, answer: Vec<u8>) {
         let q = &mut self.quiet;
-        q.tenant.push(tenant.0);
-        q.command_id.push(Uuid::from_bytes(id.0));
-        q.position.push(at.0);
-        q.recorded_at.push(at.1.0);
-        q.fingerprint.push(Uuid::from_bytes(fingerprint));
+        q.tenant.push(row.tenant.0);
+        q.command_id.push(Uuid::from_bytes(row.id.0));
+        q.position.push(row.position);
+        q.recorded_at.push(row.recorded_at.0);
+        q.fingerprint.push(Uuid::from_bytes(row.fingerprint));
         q.answer.push(answer);
     }
 

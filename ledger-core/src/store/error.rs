@@ -1,8 +1,8 @@
 //! Faults of the store. Business refusals are never here.
 
 use crate::audit::merkle::FrontierError;
-use crate::domain::codec::CodecError;
-use crate::domain::id::{Position, TenantId};
+use crate::audit::row::RowError;
+use crate::domain::id::TenantId;
 
 /// A fault between this program and its database, or in what the database holds.
 #[derive(Debug, thiserror::Error)]
@@ -13,19 +13,11 @@ pub enum Error {
     /// The schema could not be brought up to date.
     #[error("migration")]
     Migrate(#[source] sqlx::migrate::MigrateError),
-    /// A stored event cannot be read.
-    #[error("tenant {tenant}: event at position {position} cannot be read")]
-    Event {
-        /// Whose log.
-        tenant: TenantId,
-        /// Where in it.
-        position: Position,
-        /// What is wrong.
-        #[source]
-        source: CodecError,
-    },
-    /// A stored answer or a command's metadata cannot be read.
-    #[error("tenant {tenant}: what is stored of a command cannot be read")]
+    /// A stored event, or who asked for it, cannot be read.
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// A stored answer cannot be read.
+    #[error("tenant {tenant}: a stored answer cannot be read")]
     Command {
         /// Whose log.
         tenant: TenantId,
@@ -68,7 +60,7 @@ impl Error {
                 sqlx::Error::Database(error) => error.code().is_some_and(|code| is_transient_state(&code)),
                 _ => false,
             },
-            Self::Migrate(_) | Self::Event { .. } | Self::Command { .. } | Self::Head { .. } => false,
+            Self::Migrate(_) | Self::Row(_) | Self::Command { .. } | Self::Head { .. } => false,
         }
     }
 
@@ -83,7 +75,7 @@ impl Error {
                 None => Outcome::Unknown,
             },
             Self::Database(_) => Outcome::Unknown,
-            Self::Migrate(_) | Self::Event { .. } | Self::Command { .. } | Self::Head { .. } => Outcome::NotDone,
+            Self::Migrate(_) | Self::Row(_) | Self::Command { .. } | Self::Head { .. } => Outcome::NotDone,
         }
     }
 }

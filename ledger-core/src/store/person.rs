@@ -17,7 +17,7 @@ use sqlx::{PgExecutor, Row};
 use uuid::Uuid;
 
 use super::Error;
-use super::read::{Raw, Stored};
+use super::read::{Stored, raw};
 use crate::domain::codec;
 use crate::domain::event::{Event, Subject, stream_key};
 use crate::domain::id::{CommandId, PersonId, Position, TenantId};
@@ -80,7 +80,7 @@ fn salt_from(bytes: &[u8]) -> Result<Salt, Error> {
 pub async fn find(executor: impl PgExecutor<'_>, tenant: TenantId, person: &PersonId) -> Result<Option<Found>, Error> {
     let row = sqlx::query(include_str!("person/find.sql")).bind(tenant.0).bind(key(person)).fetch_optional(executor).await?;
     let Some(row) = row else { return Ok(None) };
-    let newest = Raw::from_row(&row)?.decode()?;
+    let newest = raw(&row)?.decode()?;
     let kept = match (row.try_get::<Option<&[u8]>, _>("salt")?, row.try_get::<Option<Vec<u8>>, _>("data")?) {
         (Some(salt), Some(data)) => Some(Kept { salt: salt_from(salt)?, data }),
         _nothing_or_not_whole => None,

@@ -1,74 +1,16 @@
 //! Reading a log: by position, by stream, by head. Every reader is `position > $last`.
 
-use minicbor::{Decode, Encode};
-use std::collections::BTreeMap;
-
 use sqlx::postgres::PgRow;
 use sqlx::{PgExecutor, Row};
 use uuid::Uuid;
 
 use super::Error;
-use crate::audit::leaf;
-use crate::audit::merkle::{Frontier, Hash};
-use crate::domain::codec;
-use crate::domain::command::{Context, Metadata};
-use crate::domain::event::{Note, Recorded, stream_key};
-use crate::domain::id::{CommandId, Position, StreamVersion, TenantId};
+use crate::audit::merkle::Frontier;
+use crate::domain::event::stream_key;
+use crate::domain::id::{Position, StreamVersion, TenantId};
 use crate::domain::time::Timestamp;
 
-/// What is stored once per command, on its first event.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Meta {
-    /// Events of the command; they stand one after another.
-    #[n(0)]
-    pub events: u32,
-    /// Who asked.
-    #[n(1)]
-    pub context: Context,
-    /// Free pairs by step of the transaction (0 for a single action).
-    #[n(2)]
-    pub metadata: Option<BTreeMap<u32, Metadata>>,
-}
-
-/// A command as its first event tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredCommand {
-    /// Idempotency identity.
-    pub id: CommandId,
-    /// Of what was asked.
-    pub fingerprint: [u8; 16],
-    /// The rest.
-    pub meta: Meta,
-}
-
-/// An event as stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stored {
-    /// The event.
-    pub recorded: Recorded,
-    /// On the first event of a command.
-    pub command: Option<StoredCommand>,
-}
-
-/// A row of the table `event`, not decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the columns of the table event")]
-pub struct Raw {
-    pub tenant: TenantId,
-    pub position: Position,
-    pub stream: i64,
-    pub stream_version: i64,
-    pub recorded_at: Timestamp,
-    pub effective_at: Option<Timestamp>,
-    pub type_number: i16,
-    pub schema_version: i16,
-    pub leaf_check: i32,
-    pub payload: Vec<u8>,
-    pub command_id: Option<[u8; 16]>,
-    pub fingerprint: Option<[u8; 16]>,
-    pub stream_key: Option<[u8; 16]>,
-    pub meta: Option<Vec<u8>>,
-}
+pub use crate::audit::row::{Head, Meta, Raw, Stored, StoredCommand};
 
 /// The columns of [`Raw`], in its order.
 macro_rules! columns {
@@ -78,91 +20,28 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-impl Raw {
-    pub(super) fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let uuid = |at: usize| row.try_get::<Option<Uuid>, _>(at).map(|u| u.map(Uuid::into_bytes));
-        Ok(Self {
-            tenant: TenantId(row.try_get(0)?),
-            position: row.try_get(1)?,
-            stream: row.try_get(2)?,
-            stream_version: row.try_get(3)?,
-            recorded_at: Timestamp(row.try_get(4)?),
-            effective_at: row.try_get::<Option<i64>, _>(5)?.map(Timestamp),
-            type_number: row.try_get(6)?,
-            schema_version: row.try_get(7)?,
-            leaf_check: row.try_get(8)?,
-            payload: row.try_get(9)?,
-            command_id: uuid(10)?,
-            fingerprint: uuid(11)?,
-            stream_key: uuid(12)?,
-            meta: row.try_get(13)?,
-        })
-    }
-
-    /// Its leaf in the tenant's tree.
-    #[must_use]
-    pub fn leaf_hash(&self, scratch: &mut Vec<u8>) -> Hash {
-        leaf::Row {
-            tenant: self.tenant.0,
-            position: self.position,
-            stream: self.stream,
-            stream_version: self.stream_version,
-            recorded_at: self.recorded_at.0,
-            effective_at: self.effective_at.map(|t| t.0),
-            type_number: self.type_number,
-            schema_version: self.schema_version,
-            payload: &self.payload,
-            command_id: self.command_id.as_ref(),
-            fingerprint: self.fingerprint.as_ref(),
-            stream_key: self.stream_key.as_ref(),
-            meta: self.meta.as_deref(),
-        }
-        .hash(scratch)
-    }
-
-    /// Decodes it.
-    ///
-    /// # Errors
-    /// [`Error::Event`] or [`Error::Command`], naming the position.
-    pub fn decode(&self) -> Result<Stored, Error> {
-        let fact = codec::decode(self.type_number, self.schema_version, self.effective_at, &self.payload)
-            .map_err(|source| Error::Event { tenant: self.tenant, position: self.position, source })?;
-        let command = self.command()?;
-        let recorded = Recorded {
-            position: self.position,
-            stream: self.stream,
-            stream_version: self.stream_version,
-            recorded_at: self.recorded_at,
-            fact,
-        };
-        Ok(Stored { recorded, command })
-    }
-
-    /// The command whose first event it is.
-    ///
-    /// # Errors
-    /// [`Error::Command`].
-    pub fn command(&self) -> Result<Option<StoredCommand>, Error> {
-        match (self.command_id, self.fingerprint, &self.meta) {
-            (Some(id), Some(fingerprint), Some(meta)) => {
-                let meta = minicbor::decode(meta).map_err(|source| Error::Command { tenant: self.tenant, source })?;
-                Ok(Some(StoredCommand { id: CommandId(id), fingerprint, meta }))
-            }
-            _not_the_first_of_its_command => Ok(None),
-        }
-    }
-
-    /// Document and reason, without the event itself.
-    ///
-    /// # Errors
-    /// [`Error::Event`], naming the position.
-    pub fn note(&self) -> Result<Note, Error> {
-        codec::decode_note(&self.payload).map_err(|source| Error::Event { tenant: self.tenant, position: self.position, source })
-    }
+pub(super) fn raw(row: &PgRow) -> Result<Raw, sqlx::Error> {
+    let uuid = |at: usize| row.try_get::<Option<Uuid>, _>(at).map(|u| u.map(Uuid::into_bytes));
+    Ok(Raw {
+        tenant: TenantId(row.try_get(0)?),
+        position: row.try_get(1)?,
+        stream: row.try_get(2)?,
+        stream_version: row.try_get(3)?,
+        recorded_at: Timestamp(row.try_get(4)?),
+        effective_at: row.try_get::<Option<i64>, _>(5)?.map(Timestamp),
+        type_number: row.try_get(6)?,
+        schema_version: row.try_get(7)?,
+        leaf_check: row.try_get(8)?,
+        payload: row.try_get(9)?,
+        command_id: uuid(10)?,
+        fingerprint: uuid(11)?,
+        stream_key: uuid(12)?,
+        meta: row.try_get(13)?,
+    })
 }
 
 pub(super) fn raws(rows: &[PgRow]) -> Result<Vec<Raw>, Error> {
-    rows.iter().map(|row| Raw::from_row(row).map_err(Error::from)).collect()
+    rows.iter().map(|row| raw(row).map_err(Error::from)).collect()
 }
 
 /// Up to `limit` rows after a position, in order.
@@ -188,7 +67,7 @@ pub async fn raw_page(executor: impl PgExecutor<'_>, tenant: TenantId, after: Po
 /// # Errors
 /// [`Error`]; a row that cannot be decoded is named by its position.
 pub async fn page(executor: impl PgExecutor<'_>, tenant: TenantId, after: Position, limit: i64) -> Result<Vec<Stored>, Error> {
-    raw_page(executor, tenant, after, limit).await?.iter().map(Raw::decode).collect()
+    raw_page(executor, tenant, after, limit).await?.iter().map(|raw| Ok(raw.decode()?)).collect()
 }
 
 /// Up to `limit` events of a stream after a version, in order; empty when there is no such stream.
@@ -232,7 +111,7 @@ pub async fn streams(
     .bind(limit)
     .fetch_all(executor)
     .await?;
-    raws(&rows)?.iter().map(Raw::decode).collect()
+    raws(&rows)?.iter().map(|raw| Ok(raw.decode()?)).collect()
 }
 
 /// The command that made the event at a position; `None` when nothing up to there belongs to one. A command's events stand
@@ -254,20 +133,7 @@ pub async fn command_at(
     .bind(position)
     .fetch_optional(executor)
     .await?;
-    row.as_ref().map_or(Ok(None), |row| Raw::from_row(row)?.command())
-}
-
-/// Where a tenant's log ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Newest position; 0 for an empty log.
-    pub position: Position,
-    /// When that was recorded.
-    pub recorded_at: Timestamp,
-    /// The tree over all events.
-    pub frontier: Frontier,
+    row.as_ref().map_or(Ok(None), |row| Ok(raw(row)?.command()?))
 }
 
 fn head_from(row: &PgRow) -> Result<Head, Error> {
@@ -298,6 +164,16 @@ pub async fn head(executor: impl PgExecutor<'_>, tenant: TenantId) -> Result<Opt
         .fetch_optional(executor)
         .await?;
     row.as_ref().map(head_from).transpose()
+}
+
+/// The position of the last row of a tenant's log, whatever its head says; 0 for an empty log.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn last_position(executor: impl PgExecutor<'_>, tenant: TenantId) -> Result<Position, Error> {
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT max(position) FROM event WHERE tenant_id = $1").bind(tenant.0).fetch_one(executor).await?;
+    Ok(found.unwrap_or(0))
 }
 
 /// The last position recorded before an instant; 0 when there is none. About 20 look-ups by key in a million events.

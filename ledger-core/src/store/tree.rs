@@ -13,7 +13,7 @@ use sqlx::Row;
 use sqlx::postgres::PgPool;
 
 use super::Error;
-use super::read::{self, Raw, columns};
+use super::read::{self, Raw, columns, raw};
 use crate::audit::leaf;
 use crate::audit::merkle::{Frontier, Hash};
 use crate::audit::proof::{
@@ -281,7 +281,7 @@ impl<'a> Tree<'a> {
             .fetch_all(self.pool)
             .await?;
             for row in &rows {
-                self.take_leaf(&Raw::from_row(row)?, &mut scratch)?;
+                self.take_leaf(&raw(row)?, &mut scratch)?;
             }
         }
         let is_absent = |leaf: &&Subtree| !self.nodes.has(**leaf) || (self.keep == Some(leaf.number) && self.kept.is_none());

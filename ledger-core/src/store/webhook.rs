@@ -381,7 +381,8 @@ pub async fn due(executor: impl PgExecutor<'_>, kind: &str, limit: i64) -> Resul
     Ok(rows.into_iter().map(|(tenant, id)| (TenantId(tenant), id)).collect())
 }
 
-/// Moves an endpoint's cursor, unless it is not where it was; notes these positions as delivered. False when it was not moved.
+/// Moves an endpoint's cursor, unless it is not where it was; notes these positions as delivered. False when it was not moved,
+/// and when nothing more is to be sent to this URL.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -391,28 +392,28 @@ pub async fn move_from(
     from: Position,
     to: Position,
     delivered: &[Position],
+    url: &str,
 ) -> Result<bool, Error> {
     let mut tx = pool.begin().await?;
-    let done = sqlx::query(
+    let goes_on: Option<bool> = sqlx::query_scalar(
         "UPDATE webhook SET position = $4, failures = 0, failing_since = NULL, next_at = NULL, last_error = NULL, \
          last_delivered_at = CASE WHEN $5 THEN now() ELSE last_delivered_at END \
-         WHERE tenant_id = $1 AND webhook_id = $2 AND position = $3",
+         WHERE tenant_id = $1 AND webhook_id = $2 AND position = $3 RETURNING enabled AND url = $6",
     )
     .bind(tenant.0)
     .bind(id)
     .bind(from)
     .bind(to)
     .bind(!delivered.is_empty())
-    .execute(&mut *tx)
+    .bind(url)
+    .fetch_optional(&mut *tx)
     .await?;
-    if done.rows_affected() == 0 {
-        return Ok(false);
-    }
+    let Some(goes_on) = goes_on else { return Ok(false) };
     if !delivered.is_empty() {
         note_delivered(&mut tx, (tenant, id), delivered).await?;
     }
     tx.commit().await?;
-    Ok(true)
+    Ok(goes_on)
 }
 
 /// Lists the last few deliveries that went well, and forgets older ones.

@@ -1,7 +1,7 @@
 //! One tenant's events on their way to the broker.
 //!
-//! **Shape**: pages read ahead → [`message`] → a sliding window of messages not yet acknowledged → acknowledgements awaited
-//! in order while the next messages go out → the cursor, moved over the acknowledged prefix by a task beside it.
+//! **Shape**: pages read ahead → [`super::message`] → a sliding window of messages not yet acknowledged → acknowledgements
+//! awaited in order while the next messages go out → the cursor, moved over the acknowledged prefix by a task beside it.
 //! **Correctness**: 1. Only what follows the cursor without a gap is published, in order. 2. The cursor never passes a
 //! message that is not acknowledged: the first acknowledgement that fails ends the flow, and those after it count for
 //! nothing. 3. Each move names the value it begins at; where that is not so, somebody else publishes or asked for all of it

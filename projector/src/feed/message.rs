@@ -8,7 +8,7 @@ use ledger_core::domain::time::Timestamp;
 use ledger_core::store::read::Stored;
 
 /// Header with the event's position.
-pub(super) const POSITION: &str = "Ledger-Position";
+pub(crate) const POSITION: &str = "Ledger-Position";
 /// Room that the broker counts as payload beside the body: ours need about 200 bytes.
 const HEADERS_BYTES_MAX: usize = 1_024;
 

@@ -166,6 +166,18 @@ impl Tables {
             + 2 * self.reservations.len()
     }
 
+    /// Rows in memory, each view's counted.
+    #[must_use]
+    pub fn rows_held(&self) -> usize {
+        let levels: usize = self.levels.values().map(BTreeMap::len).sum();
+        let cells: usize = self.cells.values().map(BTreeMap::len).sum();
+        let holds: usize = self.holds.values().map(BTreeSet::len).sum();
+        let balances: usize = self.balances.values().map(BTreeMap::len).sum();
+        let named = self.items.len() + self.locations.len() + self.accounts.len() + self.definitions.len();
+        let documents = self.documents.len() + self.entries.len() + self.reservations.len() + self.lots.len();
+        levels + cells + holds + balances + named + documents + self.serials.values().flatten().count()
+    }
+
     /// What a read of an item answers, with what its reader must check.
     #[must_use]
     pub fn stock(&self, sku: &Sku, as_of: i64) -> Option<Cached<StockView>> {

@@ -16,6 +16,7 @@ mod memory;
 mod money;
 mod past;
 mod projection;
+mod proofs;
 mod rebuild;
 mod replay;
 
@@ -146,6 +147,7 @@ async fn measure(bench: &mut Bench) -> Result<()> {
     rebuild::rebuild(bench).await?;
     past::past(bench).await?;
     money::money(bench).await?;
+    proofs::proofs(bench).await?;
     console::console(bench).await?;
     memory::memory(bench)
 }

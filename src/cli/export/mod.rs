@@ -4,12 +4,14 @@
 //! **Shape**: NDJSON and CSV are here. Books for other programs are one walk of the log ([`journal`]) in the
 //! [`journal::Syntax`] of each: [`beancount`], [`hledger`]; [`names`] finds what they may call our accounts and items.
 
+mod audit;
 mod beancount;
 mod hledger;
 mod journal;
 mod names;
 
 use std::io::{StdoutLock, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -40,7 +42,7 @@ pub(crate) struct Args {
     urls: Urls,
 }
 
-#[derive(Clone, Copy, Debug, clap::Subcommand)]
+#[derive(Clone, Debug, clap::Subcommand)]
 enum What {
     /// Every event as NDJSON.
     #[command(after_help = "Example:\n  ledgerd export --tenant acme events > acme.ndjson")]
@@ -64,6 +66,18 @@ enum What {
     /// The books for Beancount: accounts, items, prices, and a transaction per event that posts or moves.
     #[command(after_help = "Example:\n  ledgerd export --tenant acme beancount > acme.beancount && bean-check acme.beancount")]
     Beancount,
+    /// The log and the checkpoints signed over it, for an auditor to verify with `ledgerd verify --offline`.
+    #[command(
+        after_help = "Example:\n  ledgerd export --tenant acme audit > acme.bundle && ledgerd verify --offline acme.bundle"
+    )]
+    Audit {
+        /// Lines of JSON as they are, not compressed.
+        #[arg(long)]
+        plain: bool,
+        /// File of the node's signing keys: with it, the newest event is signed for too.
+        #[arg(long, env = "LEDGERD_SIGNING_KEYS", value_name = "FILE")]
+        signing_keys: Option<PathBuf>,
+    },
     /// The books for hledger: accounts, items, prices, and a transaction per event that posts or moves.
     #[command(after_help = "Example:\n  ledgerd export --tenant acme hledger > acme.journal && hledger -f acme.journal check")]
     Hledger,
@@ -78,6 +92,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         What::Valuation => print(valuation, &fold(&pool, tenant).await?),
         What::Cards => cards(&pool, tenant, &mut Printed::default()).await,
         What::Balances => print(balances, &fold(&pool, tenant).await?),
+        What::Audit { plain, signing_keys } => audit::audit(&pool, (tenant, &args.tenant), signing_keys.as_deref(), plain).await,
         What::Beancount => journal::export::<Beancount>(&pool, tenant).await,
         What::Hledger => journal::export::<Hledger>(&pool, tenant).await,
     };
