@@ -120,8 +120,8 @@ pub(crate) const SEAL_REPLAY_EVENTS_MAX: i64 = 1_000_000;
 pub(crate) const SEAL_REPLAYS_AT_ONCE_MAX: usize = 1;
 /// Events of one page of such a fold.
 pub(crate) const SEAL_REPLAY_PAGE: i64 = 5_000;
-/// Events read at a time while a filtered page is looked for from the log's end.
-pub(crate) const EVENTS_AT_ONCE: i64 = 1_000;
+/// Most events read at a time while a filtered page is looked for from the log's end.
+pub(crate) const EVENTS_AT_ONCE_MAX: i64 = 2_500;
 /// Bytes of a cursor as text.
 pub(crate) const CURSOR_BYTES_MAX: usize = 512;
 

@@ -164,7 +164,7 @@ impl Rebuild<'_> {
             .fetch_one(&mut self.owner)
             .await?;
         let started = Instant::now();
-        report.events = self.chase.to_within(REST_MAX, report.resumed_at, stop).await?;
+        report.events = self.chase.bring_within(REST_MAX, report.resumed_at, stop).await?;
         report.fold_millis = millis(started.elapsed());
         if stop.is_cancelled() {
             return Ok(Report { stopped: true, ..report });
@@ -175,7 +175,7 @@ impl Rebuild<'_> {
             report.compared = true;
         }
         while !stop.is_cancelled() {
-            self.chase.to_within(REST_MAX, report.resumed_at, stop).await?;
+            self.chase.bring_within(REST_MAX, report.resumed_at, stop).await?;
             if let Some((views, readers)) = self.try_swap(stop).await? {
                 (report.views_held_millis, report.readers_held_millis) = (millis(views), millis(readers));
                 self.drop_rest().await;
@@ -199,7 +199,7 @@ impl Rebuild<'_> {
             sqlx::raw_sql(PROJECTORS_LOCK_TIMEOUT).execute(&mut *tx).await?;
             sqlx::raw_sql("LOCK TABLE public.view_cursor IN SHARE MODE").execute(&mut *tx).await?;
             let views_held = Instant::now();
-            chase.to_within(0, 0, stop).await?;
+            chase.bring_within(0, 0, stop).await?;
             if stop.is_cancelled() {
                 return Ok(None);
             }
@@ -232,13 +232,13 @@ impl Rebuild<'_> {
         let Self { owner, pool, options, chase } = self;
         let mut attempts = 0;
         loop {
-            chase.to_within(REST_MAX, 0, stop).await?;
+            chase.bring_within(REST_MAX, 0, stop).await?;
             let mut tx = owner.begin().await?;
             sqlx::raw_sql(PROJECTORS_LOCK_TIMEOUT).execute(&mut *tx).await?;
             let locked = sqlx::raw_sql("LOCK TABLE public.view_cursor IN SHARE MODE").execute(&mut *tx).await;
             match locked.map_err(Error::from) {
                 Ok(_) => {
-                    chase.to_within(0, 0, stop).await?;
+                    chase.bring_within(0, 0, stop).await?;
                     let seen = compare::Seen::now(pool).await?;
                     tx.rollback().await?;
                     return seen.differences(&options.views).await;

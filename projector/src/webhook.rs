@@ -330,11 +330,10 @@ impl Round<'_> {
                 }
             }
             let is_over = self.task.stop.is_cancelled() || Instant::now() >= until;
-            if is_over || cursor.taken.len() >= SAVE_DELIVERIES || cursor.saved_at.elapsed() >= SAVE_INTERVAL {
-                if !self.save(cursor, position).await? || is_over {
-                    self.task.go_on()?;
-                    return Ok(Sent::NoFurther);
-                }
+            let is_due = is_over || cursor.taken.len() >= SAVE_DELIVERIES || cursor.saved_at.elapsed() >= SAVE_INTERVAL;
+            if is_due && (!self.save(cursor, position).await? || is_over) {
+                self.task.go_on()?;
+                return Ok(Sent::NoFurther);
             }
         }
         Ok(if self.save(cursor, position).await? { Sent::Whole } else { Sent::NoFurther })

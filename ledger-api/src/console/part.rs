@@ -149,7 +149,10 @@ fn instant(text: &str) -> String {
     match text.split_once('T') {
         Some((day, rest)) if rest.len() >= 8 => {
             let clock = escape(rest.get(..8).unwrap_or(rest));
-            format!("<time datetime=\"{whole}\" title=\"{whole}\">{} <span class=\"clock\">{clock}</span></time>", escape(day))
+            format!(
+                "<time datetime=\"{whole}\" title=\"{whole}\"><span class=\"day\">{}</span> <span class=\"clock\">{clock}</span></time>",
+                escape(day)
+            )
         }
         _no_instant => whole,
     }

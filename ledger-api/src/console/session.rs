@@ -93,7 +93,7 @@ impl IntoResponse for Refused {
                 let target = format!("/console/login?back={}{ended}", part::encode(&back));
                 match is_script {
                     // A script would follow a redirect by itself and put the form where it does not belong.
-                    true => (StatusCode::UNAUTHORIZED, [("hx-redirect", target)]).into_response(),
+                    true => (StatusCode::UNAUTHORIZED, [("hx-redirect", target)], "sign in first\n").into_response(),
                     false => Redirect::to(&target).into_response(),
                 }
             }

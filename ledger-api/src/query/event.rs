@@ -10,7 +10,7 @@ use ledger_core::domain::event::Event;
 use ledger_core::domain::id::{Position, StreamVersion, TenantId, Text};
 use ledger_core::domain::time::Timestamp;
 use ledger_core::store;
-use ledger_core::store::read::{self, Stored, StoredCommand};
+use ledger_core::store::read::{self, Raw, Stored, StoredCommand};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +20,7 @@ use super::page::Age;
 use super::{Reading, Version, event_type, feed, replica};
 use crate::command::answer::Displayed;
 use crate::header;
-use crate::limit::{EVENTS_AT_ONCE, EVENTS_SCANNED_MAX};
+use crate::limit::{EVENTS_AT_ONCE_MAX, EVENTS_SCANNED_MAX};
 use crate::openapi::{EventsAnswer, ReadAnswer, ReadHeaders, StreamAnswer};
 use crate::path::{self, Asked, Named};
 use crate::problem::{Fault, Problem};
@@ -246,23 +246,34 @@ async fn find_newest(
     let before = before.unwrap_or(Position::MAX).min(head.saturating_add(1));
     let rows = usize::try_from(filter.rows).unwrap_or(usize::MAX);
     let is_wanted = |stored: &Stored| filter.r#type.as_deref().is_none_or(|name| stored.recorded.fact.event.type_name() == name);
+    let number = filter.r#type.as_deref().and_then(event_type::number);
     // Positions, and versions in a stream, have no gaps: the ones before a number are so many less.
-    let (mut upto, most) = match &filter.stream {
-        None => (before.saturating_sub(1), EVENTS_SCANNED_MAX),
-        Some(name) => (version_at(&pool, tenant, name, before.saturating_sub(1)).await?, EVENTS_SCANNED_MAX),
+    let mut upto = match &filter.stream {
+        None => before.saturating_sub(1),
+        Some(name) => version_at(&pool, tenant, name, before.saturating_sub(1)).await?,
     };
     let mut found = Found { events: Vec::new(), scanned_to: before, is_more: false };
-    let (mut scanned, at_once) = (0_i64, filter.rows.max(if filter.r#type.is_some() { EVENTS_AT_ONCE } else { 1 }));
-    while upto > 0 && found.events.len() < rows && scanned < most {
+    // What is asked for is mostly near: a few are read first, then more and more.
+    let (mut scanned, mut at_once) = (0_i64, filter.rows);
+    while upto > 0 && found.events.len() < rows && scanned < EVENTS_SCANNED_MAX {
         let after = upto.saturating_sub(at_once).max(0);
         let count = upto.saturating_sub(after);
         let events = match &filter.stream {
-            None => read::page(&pool, tenant, after, count).await?,
-            Some(name) => read::stream(&pool, tenant, name, after, count).await?,
+            None => {
+                found.scanned_to = after.saturating_add(1);
+                let rows = read::raw_page(&pool, tenant, after, count).await?;
+                let of_type = rows.iter().filter(|row| number.is_none_or(|number| row.type_number == number));
+                of_type.map(Raw::decode).collect::<Result<Vec<_>, _>>()?
+            }
+            Some(name) => {
+                let events = read::stream(&pool, tenant, name, after, count).await?;
+                found.scanned_to = events.first().map_or(found.scanned_to, |stored| stored.recorded.position);
+                events
+            }
         };
-        found.scanned_to = events.first().map_or(found.scanned_to, |stored| stored.recorded.position);
         found.events.extend(events.into_iter().rev().filter(is_wanted));
         (upto, scanned) = (after, scanned.saturating_add(count));
+        at_once = at_once.saturating_mul(2).min(EVENTS_AT_ONCE_MAX);
     }
     found.is_more = upto > 0;
     if found.events.len() > rows {

@@ -468,6 +468,8 @@ pub fn payloads() -> Vec<Payload> {
         of::<super::period::event::YearClosed>("year_closed", Category::Period),
         of::<super::period::event::PeriodClosed>("period_closed", Category::Period),
         of::<super::period::event::PeriodReopened>("period_reopened", Category::Period),
+        of::<super::person::event::PersonRecorded>("person_recorded", Category::Catalogue),
+        of::<super::person::event::PersonErased>("person_erased", Category::Catalogue),
         of::<super::transfer::event::TransferDispatched>("transfer_dispatched", Category::Stock),
         of::<super::transfer::event::TransferReceived>("transfer_received", Category::Stock),
         of::<super::transfer::event::TransferCancelled>("transfer_cancelled", Category::Stock),

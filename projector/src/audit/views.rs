@@ -145,14 +145,17 @@ where
     R: Appended + PartialEq + std::fmt::Debug,
     K: Eq + Hash + std::fmt::Debug,
 {
-    let mut at: BTreeMap<Position, (HashMap<K, R>, HashMap<K, R>)> = BTreeMap::new();
-    for row in folded {
-        at.entry(row.position()).or_default().0.insert(key(&row), row);
-    }
-    for row in found {
-        at.entry(row.position()).or_default().1.insert(key(&row), row);
-    }
-    for (position, (folded, found)) in at {
+    let by_position = |rows: Vec<R>| {
+        let mut at: BTreeMap<Position, HashMap<K, R>> = BTreeMap::new();
+        for row in rows {
+            at.entry(row.position()).or_default().insert(key(&row), row);
+        }
+        at
+    };
+    let (mut folded, mut found) = (by_position(folded), by_position(found));
+    let positions: BTreeSet<Position> = folded.keys().chain(found.keys()).copied().collect();
+    for position in positions {
+        let (folded, found) = (folded.remove(&position).unwrap_or_default(), found.remove(&position).unwrap_or_default());
         compare(view, &folded, &found, position, findings);
     }
 }

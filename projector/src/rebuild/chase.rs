@@ -52,7 +52,7 @@ impl Chase {
 
     /// Folds until the copies lack no more than `rest` events, or it is told to stop; answers how many were folded since
     /// the beginning. `before` is what was there then.
-    pub(super) async fn to_within(&mut self, rest: i64, before: i64, stop: &CancellationToken) -> Result<i64, Error> {
+    pub(super) async fn bring_within(&mut self, rest: i64, before: i64, stop: &CancellationToken) -> Result<i64, Error> {
         let mut faults = 0;
         loop {
             let behind = self.behind().await?;

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use ledger_core::domain::id::TenantId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +64,10 @@ pub(super) async fn feed(bench: &mut Bench, tenant: TenantId) -> Result<()> {
     if !bench.wants("feed") {
         return Ok(());
     }
-    let nats_url = bench.nats_url.clone().context("there is no broker")?;
+    let Some(nats_url) = bench.nats_url.clone() else {
+        bench.lines.push(Line::new("feed", 0, "left out: there is no broker"));
+        return Ok(());
+    };
     let (items, commands) = (bench.size.items, bench.size.commands);
     let (took, latencies) = issue(&bench.pipeline, tenant, items, CALLERS, commands).await?;
     let written = rate(latencies.len(), took);

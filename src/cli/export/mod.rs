@@ -87,10 +87,10 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let pool = args.urls.clone().resolve()?.pool().await?;
     let tenant = connect::tenant(&pool, &args.tenant).await?;
     let done = match args.what {
-        What::Events { after } => events(&pool, tenant, after, &mut Printed::default()).await,
+        What::Events { after } => events(&pool, tenant, after, &mut Printed).await,
         What::Stock => print(stock, &fold(&pool, tenant).await?),
         What::Valuation => print(valuation, &fold(&pool, tenant).await?),
-        What::Cards => cards(&pool, tenant, &mut Printed::default()).await,
+        What::Cards => cards(&pool, tenant, &mut Printed).await,
         What::Balances => print(balances, &fold(&pool, tenant).await?),
         What::Audit { plain, signing_keys } => audit::audit(&pool, (tenant, &args.tenant), signing_keys.as_deref(), plain).await,
         What::Beancount => journal::export::<Beancount>(&pool, tenant).await,

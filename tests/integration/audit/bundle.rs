@@ -157,7 +157,7 @@ impl Bundle {
             0..3 => self.damage(rng),
             3 => {
                 rows.remove(at);
-                let at = if at + 1 == count { (position, position) } else { (position, position) };
+                let at = (position, position);
                 Altered { what: format!("removed {position}"), text: self.file(&rows), at }
             }
             4 => {

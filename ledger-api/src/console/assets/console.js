@@ -188,7 +188,13 @@
     });
   }
 
-  addEventListener('htmx:afterSwap', drawCharts);
+  // Rows that come while one is chosen: the first of them is chosen then.
+  let wasChosen = false;
+  addEventListener('htmx:beforeSwap', () => { wasChosen = chosen() >= 0; });
+  addEventListener('htmx:afterSwap', () => {
+    drawCharts();
+    if (wasChosen && chosen() < 0) choose(1);
+  });
   drawCharts();
   document.documentElement.dataset.ready = 'true';
 })();

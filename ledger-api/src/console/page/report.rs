@@ -18,7 +18,7 @@ use crate::console::session::Session;
 use crate::problem::{Fault, Problem};
 
 /// Rows of a report that are shown; the CSV has all.
-const ROWS_SHOWN: usize = 1_000;
+const ROWS_SHOWN: usize = 500;
 
 /// What of a form a report takes.
 #[derive(Clone, Copy, PartialEq, Eq)]

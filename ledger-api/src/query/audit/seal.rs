@@ -217,7 +217,7 @@ async fn of_views(api: &Api, tenant: TenantId, month: Month, upto: Position, sca
             continue;
         }
         rows.push(Row::of(Leaf::of_account(&account.code, sides.debits, sides.credits), scale));
-        let held = ever.accounts.iter().find(|a| a.code == account.code).into_iter().flat_map(|a| held(a));
+        let held = ever.accounts.iter().find(|a| a.code == account.code).into_iter().flat_map(held);
         for currency in account.currencies.iter().filter(|c| !c.currency.is_empty()) {
             if held.clone().any(|name| name == currency.currency) {
                 let (units, base) = (own(currency).balance(), i128::from(currency.debits) - i128::from(currency.credits));

@@ -17,6 +17,9 @@ type Batch = Vec<Result<String, String>>;
 /// Batches under way per thread.
 const BATCHES_PER_WORKER: usize = 2;
 
+/// Lines, and where their rows go.
+type Work = (Batch, SyncSender<Vec<Row>>);
+
 fn rows(batch: Batch) -> Vec<Row> {
     let mut scratch = Vec::new();
     let one = |line: Result<String, String>| line.map_or_else(Row::Bad, |line| row(&line, &mut scratch));
@@ -30,12 +33,14 @@ pub(super) fn in_order<R: BufRead>(
     take: &mut impl FnMut(Vec<Row>),
 ) -> Option<Result<String, String>> {
     let mut checkpoint = None;
-    let mut batches = std::iter::from_fn(|| next(lines, &mut checkpoint));
+    let mut next_batch = || next(lines, &mut checkpoint);
     if workers == 0 {
-        batches.for_each(|batch| take(rows(batch)));
+        while let Some(batch) = next_batch() {
+            take(rows(batch));
+        }
         return checkpoint;
     }
-    let (work, asked) = mpsc::sync_channel::<(Batch, SyncSender<Vec<Row>>)>(workers);
+    let (work, asked) = mpsc::sync_channel::<Work>(workers);
     let asked = Mutex::new(asked);
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -43,7 +48,7 @@ pub(super) fn in_order<R: BufRead>(
         }
         let mut waiting: VecDeque<Receiver<Vec<Row>>> = VecDeque::new();
         loop {
-            let batch = batches.next();
+            let batch = next_batch();
             let is_last = batch.is_none();
             if let Some(batch) = batch {
                 let (answer, answered) = mpsc::sync_channel(1);
@@ -62,11 +67,10 @@ pub(super) fn in_order<R: BufRead>(
         }
         drop(work);
     });
-    drop(batches);
     checkpoint
 }
 
-fn work_off(asked: &Mutex<Receiver<(Batch, SyncSender<Vec<Row>>)>>) {
+fn work_off(asked: &Mutex<Receiver<Work>>) {
     loop {
         let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((batch, answer)) = next else { return };
