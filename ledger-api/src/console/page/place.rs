@@ -128,7 +128,7 @@ fn card_columns() -> [crate::console::part::Column; 11] {
 
 fn card_row(line: &Value) -> Row {
     let state = line.text("status");
-    let place = [code(line.text("lot")), status(if state == "available" { String::new() } else { state })];
+    let place = [code(line.text("lot")), status(if state == "sellable" { String::new() } else { state })];
     Row::of([
         event_link(&line.text("position")),
         time(line.text("recorded_at")),
