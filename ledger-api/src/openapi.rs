@@ -128,7 +128,7 @@ const SCHEME: &str = "api_key";
         report::vat::TaxReport, report::valuation::Valuation,
         crate::query::job::JobBody, Page<crate::query::job::JobBody>, crate::query::webhook::WebhookBody,
         Page<crate::query::webhook::WebhookBody>, crate::query::webhook::DeliveryBody, Page<crate::query::webhook::DeliveryBody>,
-        crate::query::webhook::SecretBody,
+        crate::query::webhook::SecretBody, crate::query::webhook::WebhookId,
         crate::query::person::PersonBody, crate::query::event::EventsPage, crate::query::event::EventSchema,
         crate::query::event::OneEvent, crate::query::trail::TrailPage,
         crate::query::verification::VerificationBody, Page<crate::query::verification::VerificationBody>,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{LEDGERD, Parts, World};
+use crate::harness::{LEDGERD, Parts, World, install_tls};
 
 /// The processes whose command line or environment names this directory.
 fn processes_in(dir: &Path) -> Vec<String> {
@@ -25,6 +25,7 @@ fn processes_in(dir: &Path) -> Vec<String> {
 /// `up` as a newcomer starts it: demo, address, key; again beside it; stopped; started again; killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn up_starts_everything_and_leaves_nothing_behind() {
+    install_tls();
     // Not under a private directory: as root the servers run as another user.
     let dir = std::env::temp_dir().join(format!("ledgerd-up-{}", std::process::id()));
     let up = || {

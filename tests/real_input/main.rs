@@ -35,6 +35,8 @@ use options::{Options, Play};
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
+    // The HTTP client asks for one even where nothing is encrypted.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     let options = Options::parse();
     let mut reports: Vec<Report> = Vec::new();
     match &options.play {

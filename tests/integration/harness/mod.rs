@@ -46,10 +46,14 @@ pub(crate) struct Tenant {
     pub(crate) key: String,
 }
 
+/// What HTTP clients ask for even where nothing is encrypted; whoever comes second finds it there.
+pub(crate) fn install_tls() {
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl World {
     pub(crate) async fn start(parts: Parts) -> Self {
-        // Clients need one even where nothing is encrypted; every test of this process after the first finds it.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
+        install_tls();
         let mut options = Options::ephemeral(Some(LEDGERD.into()));
         if parts == Parts::Database {
             options.redis = Source::Absent;

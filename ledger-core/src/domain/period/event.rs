@@ -40,6 +40,7 @@ impl serde::Serialize for Digest {
 pub struct Seal {
     /// The log's last event before it was closed.
     #[n(0)]
+    #[cfg_attr(feature = "openapi", schema(value_type = i64))]
     pub position: Position,
     /// Root of the log's tree (RFC 6962) over the events 1 to `position`: every entry the period has. Absent where a
     /// transaction had changed the log's end before.

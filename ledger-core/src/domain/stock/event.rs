@@ -101,6 +101,7 @@ pub struct Detail {
 pub struct Origin {
     /// The event's position.
     #[n(0)]
+    #[cfg_attr(feature = "openapi", schema(value_type = i64))]
     pub position: Position,
     /// The movement's place in it, from 0.
     #[n(1)]
