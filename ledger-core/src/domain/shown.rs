@@ -18,8 +18,8 @@ use utoipa::{PartialSchema, ToSchema};
 use super::catalogue::command::Backorder;
 use super::event::Category;
 use super::id::{
-    AccountCode, CurrencyCode, DimensionCode, DimensionValue, EntryId, ExpectationId, LocationCode, LotCode, PartyCode, Position,
-    Serial, Sku, TaxCode, Text,
+    AccountCode, CurrencyCode, DimensionCode, DimensionValue, EntryId, ExpectationId, LocationCode, LotCode, PartyCode, Serial,
+    Sku, TaxCode, Text,
 };
 use super::journal::command::ExchangeRate;
 use super::journal::event::DocumentNumber;
@@ -328,7 +328,7 @@ pub(super) struct JournalEntryReversed {
     /// The entry that is reversed.
     id: EntryId,
     /// Where that entry stands in the log.
-    reverses_position: Position,
+    reverses_position: i64,
     /// Each posting of the entry with the other sign.
     postings: Vec<Posting>,
     /// Its place in a series.

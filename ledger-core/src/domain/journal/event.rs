@@ -189,7 +189,6 @@ pub struct JournalEntryReversed {
     pub id: EntryId,
     /// Where that entry stands in the log.
     #[n(1)]
-    #[cfg_attr(feature = "openapi", schema(value_type = i64))]
     pub reverses: Position,
     /// Decimals of the amounts.
     #[n(2)]
