@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{Uri, header};
 use axum::response::Response;
-use ledger_core::domain::id::{Position, ReasonCode, StreamVersion, TenantId, Text};
+use ledger_core::domain::id::{Position, ReasonCode, TenantId, Text};
 use ledger_core::domain::time::Timestamp;
 use ledger_core::store;
 use ledger_core::store::read::{self, Raw, StoredCommand};
@@ -77,7 +77,7 @@ pub(crate) struct TrailQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TrailEntry {
     /// Place in the tenant's log.
-    position: Position,
+    position: i64,
     /// When the log accepted it.
     recorded_at: Timestamp,
     /// When it happened in the world.
@@ -88,7 +88,7 @@ pub(crate) struct TrailEntry {
     /// What it happened to.
     stream: String,
     /// Place in the stream.
-    version: StreamVersion,
+    version: i64,
     /// The command that did it: an identity made of the caller's idempotency key.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, example = "018f8e3a-0000-0000-0000-000000000000", nullable = false)]
@@ -121,7 +121,7 @@ pub(crate) struct TrailPage {
     /// The newest first.
     data: Vec<TrailEntry>,
     /// Everything after this position that fits is in this page or one before it.
-    looked_to: Position,
+    looked_to: i64,
     /// Where the next page begins; absent when everything was looked at. A page may be short, or empty, and have a next one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
