@@ -92,7 +92,8 @@ pub(super) fn unavailable(problem: &Problem) -> Note {
     Note { tone: "warn", words: format!("No chart: {detail}") }
 }
 
-fn tiles(stock: &Value) -> Tiles {
+/// What there is of an item, everywhere or at one place.
+pub(super) fn tiles(stock: &Value) -> Tiles {
     let tile = |label, field: &str| Tile { label, figure: number(stock.text(field)), beside: Vec::new(), href: None };
     Tiles {
         tiles: vec![

@@ -7,13 +7,12 @@ use serde_json::Value;
 
 use super::ROWS;
 use super::event::type_options;
-use super::item::{chart, unavailable};
+use super::item::{chart, tiles, unavailable};
 use crate::console::Console;
 use crate::console::ask::Fields;
 use crate::console::frame::{Section, Shown, View};
 use crate::console::part::{
-    Field, Form, Row, Table, Tile, Tiles, code, encode, event_link, extra, figures, number, phrase, query, status, text, time,
-    words,
+    Field, Form, Row, Table, code, encode, event_link, extra, figures, number, phrase, query, status, text, time, words,
 };
 use crate::console::session::Session;
 
@@ -70,20 +69,6 @@ async fn view(console: &Console, session: &Session, (sku, location): (&str, &str
         .part_if(history.err().map(|problem| unavailable(&problem)))
         .part(form(session, asked, order))
         .part(table))
-}
-
-fn tiles(level: &Value) -> Tiles {
-    let tile = |label, field: &str| Tile { label, figure: number(level.text(field)), beside: Vec::new(), href: None };
-    Tiles {
-        tiles: vec![
-            tile("On hand", "on_hand"),
-            tile("Available", "available"),
-            tile("Reserved", "reserved"),
-            tile("Allocated", "allocated"),
-            tile("Incoming", "incoming"),
-            tile("Value", "value"),
-        ],
-    }
 }
 
 /// Lots and statuses at the place.
