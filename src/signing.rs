@@ -1,6 +1,6 @@
 //! The file of private keys: read, watched, made and rotated.
 //!
-//! **Shape**: file → [`load`] → [`Keys`]; [`watch`] looks at it every few seconds, so that a rotation needs no restart.
+//! **Shape**: file → [`load`] → [`Keys`]; [`watch()`] looks at it every few seconds, so that a rotation needs no restart.
 //! **Correctness**: 1. The file is its owner's alone (0600); one that others can read is refused, as sshd does. 2. It is
 //! replaced whole, by a rename of a synced file: a crash leaves the old keys or the new ones. 3. A change that cannot be
 //! read is told, and the keys that were in use stay in use.

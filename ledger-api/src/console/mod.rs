@@ -5,7 +5,7 @@
 //! libraries are files inside the program ([`asset`]).
 //! **Correctness**: 1. Every figure is the API's answer, with the API's authorisation: there is no second way to the data,
 //! and numbers are shown digit by digit as they came. 2. Whoever is signed in is known by a cookie that proves a key without
-//! holding it ([`session`]). 3. Text is escaped by the templates and by [`part::escape`], and the content security policy
+//! holding it ([`session`]). 3. Text is escaped by the templates and by the parts themselves ([`part`]), and the content security policy
 //! lets nothing run that is not one of our files. 4. Pages read. What is posted (sign in, sign out, verify now) must come
 //! from a page of this console. 5. Everything can be read without scripts.
 

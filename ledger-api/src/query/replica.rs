@@ -1,6 +1,6 @@
 //! Read replicas: which one may answer, and what happens when it does not.
 //!
-//! **Shape**: one task per replica measures it ([`watch`]) → [`Replicas::choose`] gives a read one that is new enough, by
+//! **Shape**: one task per replica measures it ([`watch()`]) → [`Replicas::choose`] gives a read one that is new enough, by
 //! position where the caller names one and by age where not → [`with_fallback`] asks the primary when that did not answer.
 //! **Correctness**: 1. A replica's age is measured against the primary's own log: it has replayed everything that was durable
 //! at an instant not longer ago than [`REPLICA_AGE_MAX`]. Its clock takes no part. 2. A position counts as reached only when

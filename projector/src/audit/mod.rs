@@ -1,6 +1,6 @@
 //! `verify`: a tenant's log replayed from nothing, and everything that was derived from it compared with the replay.
 //!
-//! **Shape**: what is stored is read first ([`Kept`]), then the head, then the log up to it ([`Log`], several parts at once)
+//! **Shape**: what is stored is read first, then the head, then the log up to it ([`Log`], several parts at once)
 //! → [`Replay`] (invariants, tree, checkpoints), [`views`] (rows of the views), [`trail`] (nodes, mentions) → [`cache`],
 //! [`feed`], [`answers`] → a [`Report`].
 //! **Correctness**: 1. Nothing compared is trusted: the replay begins at position 1 every time. 2. Views and nodes are
