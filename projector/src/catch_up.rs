@@ -6,8 +6,9 @@
 //! to go never have the last place, nor do the others while one of those waits; each gives up its place after a batch while
 //! somebody waits, and whoever waited longest comes first. So a small tenant waits for no long one, and a long one is never
 //! kept waiting for ever. 3. A tenant that cannot go on is left alone for a while and takes no place meanwhile; that it stands
-//! still is in `projection_stop`. 4. No task is cancelled: when told to stop, the loop begins nothing new and waits.
-//! 5. Rows of a newer program stop all of it.
+//! still is in `projection_stop`. 4. Who has caught up rests for as long as its batch took: while commands come in a stream,
+//! batches are larger for it, and the time is theirs who write. 5. No task is cancelled: when told to stop, the loop begins
+//! nothing new and waits. 6. Rows of a newer program stop all of it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -36,6 +37,8 @@ const FAILED_PAUSE: Duration = Duration::from_secs(1);
 const BATCHES_IN_A_ROW_MAX: usize = 16;
 /// While more tenants than this wait, a page read ahead is not kept until its tenant's turn comes again.
 const WAITING_WITH_PAGE_MAX: usize = 16;
+/// Longest rest after a batch that was not full.
+const REST_MAX: Duration = Duration::from_millis(50);
 /// Stopped tenants that have a metric of their own.
 const STOPPED_SHOWN_MAX: usize = 100;
 
@@ -51,7 +54,9 @@ pub(crate) struct Loop {
 }
 
 /// A tenant whose task has ended, and how.
-type Done = (TenantId, Result<(TenantViews, Result<(), Error>), tokio::task::JoinError>);
+type Done = (TenantId, Result<(TenantViews, Result<Rest, Error>), tokio::task::JoinError>);
+/// For how long it is left alone.
+type Rest = Duration;
 
 /// What the loop remembers from one look to the next.
 #[derive(Debug, Default)]
@@ -162,7 +167,12 @@ impl Loop {
             }
         };
         match done {
-            Ok(()) => self.note_going(tenant),
+            Ok(rest) => {
+                if !rest.is_zero() {
+                    state.paused.insert(tenant, Instant::now() + rest);
+                }
+                self.note_going(tenant);
+            }
             Err(error) if error.is_transient() => {
                 tracing::warn!(%tenant, error = &error as &dyn std::error::Error, "projecting failed, will be tried again");
                 state.paused.insert(tenant, Instant::now() + FAILED_PAUSE);
@@ -221,7 +231,7 @@ async fn catch_up(
     leases: Leases,
     waiting: Arc<AtomicUsize>,
     mut views: TenantViews,
-) -> (TenantViews, Result<(), Error>) {
+) -> (TenantViews, Result<Rest, Error>) {
     let batch = Batch { events_max: options.batch_events, is_cached: sink.is_some() };
     for _ in 0..BATCHES_IN_A_ROW_MAX {
         let started = Instant::now();
@@ -241,14 +251,16 @@ async fn catch_up(
         if let Some(sink) = &sink {
             sink.leave(step.entries).await;
         }
-        let is_last = i64::try_from(step.events).is_ok_and(|n| n < batch.events_max);
+        if i64::try_from(step.events).is_ok_and(|n| n < batch.events_max) {
+            return (views, Ok(started.elapsed().min(REST_MAX)));
+        }
         let others = waiting.load(Ordering::Relaxed);
-        if is_last || others > 0 || !leases.holds(views.tenant()) {
+        if others > 0 || !leases.holds(views.tenant()) {
             if others > WAITING_WITH_PAGE_MAX {
                 views.forget_ahead();
             }
             break;
         }
     }
-    (views, Ok(()))
+    (views, Ok(Rest::ZERO))
 }

@@ -72,7 +72,7 @@ impl Options {
             sweep_interval: Duration::from_millis(500),
             trail_interval: Duration::from_millis(500),
             sample_interval: Duration::from_secs(3),
-            batch_events: 5_000,
+            batch_events: 10_000,
             tenants_at_once: 4,
             publish_window: 1_000,
         }

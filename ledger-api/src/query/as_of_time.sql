@@ -1,6 +1,7 @@
 -- What was at every place of item $2 of tenant $1 (at location $3, if given) as of the effective time $4, as known after
 -- the event at position $6. Within a lane the movements stand in the order of their effective times, so the last one
 -- before the time has the lane's total: one index look-up per lane. Lane -1 has no order and is summed.
+-- `position + 0`: found by effective time. A planner without statistics of a new history else goes by position, and sorts.
 SELECT head.as_of, item.stream_version, (item.definition ->> 'scale')::smallint AS scale, place.code IS NOT NULL AS location_known,
        level.location, level.pool, level.money,
        (coalesce(ordered.on_hand, 0) + coalesce(unordered.on_hand, 0))::bigint AS on_hand,
@@ -16,7 +17,7 @@ LEFT JOIN LATERAL (
         SELECT card.lane_on_hand, card.lane_value
         FROM view_stock_card card
         WHERE card.tenant_id = $1 AND card.sku = $2 AND card.location = level.location AND card.lane = lanes.lane::smallint
-          AND card.effective_at <= $4 AND card.position <= $6
+          AND card.effective_at <= $4 AND card.position + 0 <= $6
         ORDER BY card.effective_at DESC, card.position DESC, card.line DESC
         LIMIT 1
     ) last
@@ -25,7 +26,7 @@ LEFT JOIN LATERAL (
     SELECT sum(card.quantity) AS on_hand, sum(card.value) AS value
     FROM view_stock_card card
     WHERE card.tenant_id = $1 AND card.sku = $2 AND card.location = level.location AND card.lane = -1
-      AND card.effective_at <= $4 AND card.position <= $6
+      AND card.effective_at <= $4 AND card.position + 0 <= $6
 ) unordered ON true
 ORDER BY level.location
 LIMIT $5

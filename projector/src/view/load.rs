@@ -80,30 +80,30 @@ impl Tables {
         }
         let keys: Vec<&str> = skus.iter().map(Sku::as_str).collect();
         let items = sqlx::query(
-            "SELECT i.sku, i.stream_version, i.position, i.definition::text FROM unnest($2::text[]) AS k (sku) \
-             JOIN view_item i ON i.tenant_id = $1 AND i.sku = k.sku",
+            "SELECT i.sku, i.stream_version, i.position, i.definition::text FROM view_item i \
+             WHERE i.tenant_id = $1 AND i.sku = ANY ($2::text[])",
         );
         for row in items.bind(tenant.0).bind(&keys).fetch_all(&mut *db).await? {
             self.take_item(&row)?;
         }
         let levels = sqlx::query(
             "SELECT l.sku, l.location, l.position, l.on_hand, l.reserved, l.value, l.scale, l.money, l.allocated, l.waiting, l.unsellable, \
-             l.incoming, l.safety, l.pool, l.lanes FROM unnest($2::text[]) AS k (sku) \
-             JOIN view_stock_level l ON l.tenant_id = $1 AND l.sku = k.sku",
+             l.incoming, l.safety, l.pool, l.lanes FROM view_stock_level l \
+             WHERE l.tenant_id = $1 AND l.sku = ANY ($2::text[])",
         );
         for row in levels.bind(tenant.0).bind(&keys).fetch_all(&mut *db).await? {
             self.take_level(&row)?;
         }
         let holds = sqlx::query(
-            "SELECT h.sku, h.expires_at, h.reservation_id, h.line FROM unnest($2::text[]) AS k (sku) \
-             JOIN view_hold h ON h.tenant_id = $1 AND h.sku = k.sku",
+            "SELECT h.sku, h.expires_at, h.reservation_id, h.line FROM view_hold h \
+             WHERE h.tenant_id = $1 AND h.sku = ANY ($2::text[])",
         );
         for row in holds.bind(tenant.0).bind(&keys).fetch_all(&mut *db).await? {
             self.take_hold(&row)?;
         }
         let cells = sqlx::query(
-            "SELECT c.sku, c.location, c.lot, c.status, c.on_hand FROM unnest($2::text[]) AS k (sku) \
-             JOIN view_stock_cell c ON c.tenant_id = $1 AND c.sku = k.sku",
+            "SELECT c.sku, c.location, c.lot, c.status, c.on_hand FROM view_stock_cell c \
+             WHERE c.tenant_id = $1 AND c.sku = ANY ($2::text[])",
         );
         for row in cells.bind(tenant.0).bind(&keys).fetch_all(&mut *db).await? {
             self.take_cell(&row)?;
@@ -129,9 +129,10 @@ impl Tables {
             return Ok(());
         }
         let rows = sqlx::query(
-            "SELECT d.kind, d.document_id, d.stream_version, d.position, d.status, d.body::text \
-             FROM unnest($2::text[], $3::text[]) AS k (kind, id) \
-             JOIN view_document d ON d.tenant_id = $1 AND d.kind = k.kind AND d.document_id = k.id",
+            // The limit keeps the keys outside, whatever the statistics say.
+            "SELECT d.* FROM unnest($2::text[], $3::text[]) AS k (kind, id) CROSS JOIN LATERAL (\
+             SELECT d.kind, d.document_id, d.stream_version, d.position, d.status, d.body::text FROM view_document d \
+             WHERE d.tenant_id = $1 AND d.kind = k.kind AND d.document_id = k.id LIMIT 1) AS d",
         )
         .bind(tenant.0)
         .bind(keys.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>())
@@ -147,8 +148,8 @@ impl Tables {
             return Ok(());
         }
         let accounts = sqlx::query(
-            "SELECT a.code, a.stream_version, a.position, a.definition::text, a.holds_inventory FROM unnest($2::text[]) AS k (code) \
-             JOIN view_account a ON a.tenant_id = $1 AND a.code = k.code",
+            "SELECT a.code, a.stream_version, a.position, a.definition::text, a.holds_inventory FROM view_account a \
+             WHERE a.tenant_id = $1 AND a.code = ANY ($2::text[])",
         );
         for row in accounts.bind(tenant.0).bind(&keys).fetch_all(&mut *db).await? {
             self.take_account(&row)?;
@@ -168,7 +169,7 @@ impl Tables {
         let keys: Vec<&str> = ids.iter().map(ReservationId::as_str).collect();
         let rows = sqlx::query(
             "SELECT r.reservation_id, r.stream_version, r.position, r.status, r.owner, r.expires_at, r.opened_at, r.lines::text, r.priority \
-             FROM unnest($2::text[]) AS k (id) JOIN view_reservation r ON r.tenant_id = $1 AND r.reservation_id = k.id",
+             FROM view_reservation r WHERE r.tenant_id = $1 AND r.reservation_id = ANY ($2::text[])",
         );
         for row in rows.bind(tenant.0).bind(&keys).fetch_all(&mut *db).await? {
             self.take_reservation(&row)?;

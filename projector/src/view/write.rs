@@ -1,5 +1,7 @@
-//! Changed rows into the database: one statement per view, whole columns at once.
+//! Changed rows into the database: one statement per view; whole columns at once, or a COPY where rows are only
+//! added. Many rows go in the order of their keys: neighbours share a page of the index.
 
+mod copy;
 mod money;
 
 use ledger_core::domain::id::{Sku, TenantId};
@@ -7,6 +9,7 @@ use ledger_core::domain::stock::status::StockStatus;
 use ledger_core::view::document::Document;
 use sqlx::PgConnection;
 
+use self::copy::{Copy, Value};
 use super::document::DocumentRow;
 use super::{CellKey, Tables, lane};
 use crate::Error;
@@ -35,7 +38,8 @@ impl Tables {
     }
 
     async fn write_catalogue(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
-        let items: Vec<_> = self.dirty.items.iter().filter_map(|k| self.items.get_key_value(k)).collect();
+        let mut items: Vec<_> = self.dirty.items.iter().filter_map(|k| self.items.get_key_value(k)).collect();
+        items.sort_unstable_by_key(|(sku, _)| *sku);
         if !items.is_empty() {
             sqlx::query(
                 "INSERT INTO view_item (tenant_id, sku, stream_version, position, definition) \
@@ -93,7 +97,8 @@ impl Tables {
 
     async fn write_levels(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
         let level = |(sku, location)| Some((sku, location, self.levels.get(sku)?.get(location)?));
-        let rows: Vec<_> = self.dirty.levels.iter().map(|(s, l)| (s, l)).filter_map(level).collect();
+        let mut rows: Vec<_> = self.dirty.levels.iter().map(|(s, l)| (s, l)).filter_map(level).collect();
+        rows.sort_unstable_by_key(|(sku, location, _)| (*sku, *location));
         if rows.is_empty() {
             return Ok(());
         }
@@ -129,41 +134,45 @@ impl Tables {
     }
 
     async fn write_cards(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
-        let rows = &self.cards;
-        if rows.is_empty() {
+        if self.cards.is_empty() {
             return Ok(());
         }
-        sqlx::query(
-            "INSERT INTO view_stock_card (tenant_id, sku, location, position, line, type, scale, money, effective_at, recorded_at, \
+        let mut copy = Copy::begin(
+            db,
+            "COPY view_stock_card (tenant_id, sku, location, position, line, type, scale, money, effective_at, recorded_at, \
              quantity, value, on_hand_after, value_after, reference, reason, lane, lane_on_hand, lane_value, status, lot) \
-             SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::integer[], $6::smallint[], $7::smallint[], \
-             $8::smallint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], \
-             $16::text[], $17::smallint[], $18::bigint[], $19::bigint[], $20::smallint[], $21::text[]) AS k",
+             FROM STDIN (FORMAT binary)",
         )
-        .bind(tenant.0)
-        .bind(rows.iter().map(|r| r.sku.as_str()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.location.as_str()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.position).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.line).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.type_number).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| i16::from(r.scale)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| i16::from(r.money)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.effective_at.0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.recorded_at.0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.quantity).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.value).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.on_hand_after).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.value_after).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.reference.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.reason.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.lane).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.lane_on_hand).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.lane_value).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| number(r.status)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|r| r.lot.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
-        .execute(db)
         .await?;
-        Ok(())
+        let mut rows: Vec<_> = self.cards.iter().collect();
+        rows.sort_unstable_by_key(|r| (&r.sku, &r.location, r.position, r.line));
+        for r in rows {
+            copy.row([
+                Value::Long(tenant.0),
+                Value::Text(r.sku.as_str()),
+                Value::Text(r.location.as_str()),
+                Value::Long(r.position),
+                Value::Int(r.line),
+                Value::Short(r.type_number),
+                Value::Short(i16::from(r.scale)),
+                Value::Short(i16::from(r.money)),
+                Value::Long(r.effective_at.0),
+                Value::Long(r.recorded_at.0),
+                Value::Long(r.quantity),
+                Value::Long(r.value),
+                Value::Long(r.on_hand_after),
+                Value::Long(r.value_after),
+                Value::MaybeText(r.reference.as_ref().map(|t| t.as_str())),
+                Value::MaybeText(r.reason.as_ref().map(|t| t.as_str())),
+                Value::Short(r.lane),
+                Value::Long(r.lane_on_hand),
+                Value::Long(r.lane_value),
+                Value::Short(number(r.status)),
+                Value::MaybeText(r.lot.as_ref().map(|t| t.as_str())),
+            ])
+            .await?;
+        }
+        copy.finish().await
     }
 
     async fn write_reservations(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {

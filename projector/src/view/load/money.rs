@@ -50,8 +50,7 @@ impl Tables {
         let rows = sqlx::query(
             "SELECT b.account, b.currency, b.position, b.money, b.scale, b.debits, b.credits, b.currency_debits, \
              b.currency_credits, b.pending_debits, b.pending_credits, b.currency_pending_debits, b.currency_pending_credits, \
-             b.lanes FROM unnest($2::text[]) AS k (account) \
-             JOIN view_account_balance b ON b.tenant_id = $1 AND b.account = k.account",
+             b.lanes FROM view_account_balance b WHERE b.tenant_id = $1 AND b.account = ANY ($2::text[])",
         );
         for row in rows.bind(tenant.0).bind(keys).fetch_all(db).await? {
             self.take_balance(&row)?;
@@ -70,8 +69,8 @@ impl Tables {
         }
         let rows = sqlx::query(
             "SELECT e.entry_id, e.stream_version, e.opened_at_position, e.position, e.status, e.reversed, e.effective_at, \
-             e.recorded_at, e.expires_at, e.series, e.number_year, e.number, e.body::text FROM unnest($2::text[]) AS k (id) \
-             JOIN view_entry e ON e.tenant_id = $1 AND e.entry_id = k.id",
+             e.recorded_at, e.expires_at, e.series, e.number_year, e.number, e.body::text FROM view_entry e \
+             WHERE e.tenant_id = $1 AND e.entry_id = ANY ($2::text[])",
         )
         .bind(tenant.0)
         .bind(ids.iter().map(EntryId::as_str).collect::<Vec<_>>());
@@ -91,9 +90,10 @@ impl Tables {
             return Ok(());
         }
         let rows = sqlx::query(
-            "SELECT d.kind, d.code, d.stream_version, d.position, d.body::text \
-             FROM unnest($2::text[], $3::text[]) AS k (kind, code) \
-             JOIN view_definition d ON d.tenant_id = $1 AND d.kind = k.kind AND d.code = k.code",
+            // The limit keeps the keys outside, whatever the statistics say.
+            "SELECT d.* FROM unnest($2::text[], $3::text[]) AS k (kind, code) CROSS JOIN LATERAL (\
+             SELECT d.kind, d.code, d.stream_version, d.position, d.body::text FROM view_definition d \
+             WHERE d.tenant_id = $1 AND d.kind = k.kind AND d.code = k.code LIMIT 1) AS d",
         )
         .bind(tenant.0)
         .bind(keys.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>())

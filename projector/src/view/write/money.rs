@@ -4,13 +4,10 @@ use ledger_core::domain::id::TenantId;
 use ledger_core::view::entry::EntryStatus;
 use sqlx::PgConnection;
 
-use super::super::posting::PostingRow;
 use super::super::{Tables, lane};
+use super::copy::{Copy, Value};
 use super::json;
 use crate::Error;
-
-/// Postings of one statement: an entry has up to a thousand, and a statement has its limit too.
-const POSTINGS_MAX: usize = 10_000;
 
 impl Tables {
     pub(super) async fn write_balances(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
@@ -55,10 +52,55 @@ impl Tables {
     }
 
     pub(super) async fn write_postings(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
-        for rows in self.postings.chunks(POSTINGS_MAX) {
-            write_postings(db, tenant, rows).await?;
+        if self.postings.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let mut copy = Copy::begin(
+            db,
+            "COPY view_posting (tenant_id, account, currency, lane, position, line, effective_at, recorded_at, debit, credit, \
+             currency_debit, currency_credit, lane_debits, lane_credits, lane_currency_debits, lane_currency_credits, due_at, type, \
+             money, scale, stream, reference, description, party, item, tax, memo, dimensions) FROM STDIN (FORMAT binary)",
+        )
+        .await?;
+        let mut rows: Vec<_> = self.postings.iter().collect();
+        rows.sort_unstable_by_key(|r| (&r.account, &r.currency, r.lane, r.position, r.line));
+        for r in rows {
+            let [debit, credit, currency_debit, currency_credit] = r.sides.map(Value::Long);
+            let [lane_debits, lane_credits, lane_currency_debits, lane_currency_credits] = r.lane_sides.map(Value::Long);
+            let dimensions = r.dimensions.as_ref().map(json).transpose()?;
+            copy.row([
+                Value::Long(tenant.0),
+                Value::Text(r.account.as_str()),
+                Value::Text(r.currency.as_str()),
+                Value::Short(r.lane),
+                Value::Long(r.position),
+                Value::Int(r.line),
+                Value::Long(r.effective_at.0),
+                Value::Long(r.recorded_at.0),
+                debit,
+                credit,
+                currency_debit,
+                currency_credit,
+                lane_debits,
+                lane_credits,
+                lane_currency_debits,
+                lane_currency_credits,
+                Value::MaybeLong(r.due_at.map(|at| at.0)),
+                Value::Short(r.type_number),
+                Value::Short(i16::from(r.money)),
+                Value::Short(i16::from(r.scale)),
+                Value::Text(&r.stream),
+                Value::MaybeText(r.reference.as_ref().map(|t| t.as_str())),
+                Value::MaybeText(r.description.as_ref().map(|t| t.as_str())),
+                Value::MaybeText(r.party.as_ref().map(|p| p.as_str())),
+                Value::MaybeText(r.item.as_ref().map(|t| t.as_str())),
+                Value::MaybeText(r.tax.as_ref().map(|t| t.as_str())),
+                Value::MaybeText(r.memo.as_ref().map(|t| t.as_str())),
+                Value::MaybeJson(dimensions.as_deref()),
+            ])
+            .await?;
+        }
+        copy.finish().await
     }
 
     pub(super) async fn write_entries(&self, db: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
@@ -161,56 +203,4 @@ impl Tables {
         .await?;
         Ok(())
     }
-}
-
-async fn write_postings(db: &mut PgConnection, tenant: TenantId, rows: &[PostingRow]) -> Result<(), Error> {
-    let sides = |at: usize| rows.iter().map(|r| r.sides.get(at).copied().unwrap_or(0)).collect::<Vec<_>>();
-    let lane = |at: usize| rows.iter().map(|r| r.lane_sides.get(at).copied().unwrap_or(0)).collect::<Vec<_>>();
-    sqlx::query(
-        "INSERT INTO view_posting (tenant_id, account, currency, lane, position, line, effective_at, recorded_at, debit, credit, \
-         currency_debit, currency_credit, lane_debits, lane_credits, lane_currency_debits, lane_currency_credits, due_at, type, \
-         money, scale, stream, reference, description, party, item, tax, memo, dimensions) \
-         SELECT $1, k.account, k.currency, k.lane, k.position, k.line, k.effective_at, k.recorded_at, k.debit, k.credit, \
-         k.currency_debit, k.currency_credit, k.lane_debits, k.lane_credits, k.lane_currency_debits, k.lane_currency_credits, \
-         k.due_at, k.type, k.money, k.scale, k.stream, k.reference, k.description, k.party, k.item, k.tax, k.memo, \
-         k.dimensions::jsonb \
-         FROM unnest($2::text[], $3::text[], $4::smallint[], $5::bigint[], $6::integer[], $7::bigint[], $8::bigint[], $9::bigint[], \
-         $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], \
-         $18::smallint[], $19::smallint[], $20::smallint[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], \
-         $26::text[], $27::text[], $28::text[]) \
-         AS k (account, currency, lane, position, line, effective_at, recorded_at, debit, credit, currency_debit, currency_credit, \
-         lane_debits, lane_credits, lane_currency_debits, lane_currency_credits, due_at, type, money, scale, stream, reference, \
-         description, party, item, tax, memo, dimensions)",
-    )
-    .bind(tenant.0)
-    .bind(rows.iter().map(|r| r.account.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.currency.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.lane).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.position).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.line).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.effective_at.0).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.recorded_at.0).collect::<Vec<_>>())
-    .bind(sides(0))
-    .bind(sides(1))
-    .bind(sides(2))
-    .bind(sides(3))
-    .bind(lane(0))
-    .bind(lane(1))
-    .bind(lane(2))
-    .bind(lane(3))
-    .bind(rows.iter().map(|r| r.due_at.map(|at| at.0)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.type_number).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| i16::from(r.money)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| i16::from(r.scale)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| &*r.stream).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.reference.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.description.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.party.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.item.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.tax.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.memo.as_ref().map(|t| t.as_str())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.dimensions.as_ref().map(json).transpose()).collect::<Result<Vec<_>, _>>()?)
-    .execute(db)
-    .await?;
-    Ok(())
 }
