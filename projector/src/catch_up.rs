@@ -6,8 +6,8 @@
 //! to go never have the last place, nor do the others while one of those waits; each gives up its place after a batch while
 //! somebody waits, and whoever waited longest comes first. So a small tenant waits for no long one, and a long one is never
 //! kept waiting for ever. 3. A tenant that cannot go on is left alone for a while and takes no place meanwhile; that it stands
-//! still is in `projection_stop`. 4. Who has caught up rests for as long as its batch took: while commands come in a stream,
-//! batches are larger for it, and the time is theirs who write. 5. No task is cancelled: when told to stop, the loop begins
+//! still is in `projection_stop`. 4. Who has caught up rests a little: while commands come in a stream, batches are larger
+//! for it, and the time is theirs who write. 5. No task is cancelled: when told to stop, the loop begins
 //! nothing new and waits. 6. Rows of a newer program stop all of it.
 
 use std::collections::{HashMap, HashSet};
@@ -37,8 +37,10 @@ const FAILED_PAUSE: Duration = Duration::from_secs(1);
 const BATCHES_IN_A_ROW_MAX: usize = 16;
 /// While more tenants than this wait, a page read ahead is not kept until its tenant's turn comes again.
 const WAITING_WITH_PAGE_MAX: usize = 16;
-/// Longest rest after a batch that was not full.
-const REST_MAX: Duration = Duration::from_millis(50);
+/// After a batch that was not full its tenant rests for the time it took, divided by this, and no longer than [`REST_MAX`].
+const REST_PART: u32 = 4;
+/// See [`REST_PART`].
+const REST_MAX: Duration = Duration::from_millis(25);
 /// Stopped tenants that have a metric of their own.
 const STOPPED_SHOWN_MAX: usize = 100;
 
@@ -73,6 +75,14 @@ struct State {
     refused_until: Option<Instant>,
 }
 
+impl State {
+    /// Until the next look: no longer than this, nor than until somebody's rest ends.
+    fn pause(&self, longest: Duration) -> Duration {
+        let now = Instant::now();
+        self.paused.values().map(|until| until.saturating_duration_since(now)).min().map_or(longest, |rest| rest.min(longest))
+    }
+}
+
 impl Loop {
     /// Runs until stopped; finishes what is begun.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
@@ -86,9 +96,10 @@ impl Loop {
             self.note_lag(&behind);
             self.note_leases(&mut state).await;
             self.begin(behind, &mut state);
+            let pause = state.pause(self.options.poll_interval);
             tokio::select! {
                 Some(Ok(done)) = state.running.join_next() => self.take_back(done, &mut state).await,
-                () = tokio::time::sleep(self.options.poll_interval) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.nudged.notified() => {}
                 () = stop.cancelled() => {}
             }
@@ -252,7 +263,7 @@ async fn catch_up(
             sink.leave(step.entries).await;
         }
         if i64::try_from(step.events).is_ok_and(|n| n < batch.events_max) {
-            return (views, Ok(started.elapsed().min(REST_MAX)));
+            return (views, Ok(started.elapsed().checked_div(REST_PART).unwrap_or_default().min(REST_MAX)));
         }
         let others = waiting.load(Ordering::Relaxed);
         if others > 0 || !leases.holds(views.tenant()) {

@@ -143,6 +143,7 @@ impl Tables {
             Event::StandardCostChanged(e) => {
                 if let Some(item) = self.items.get_mut(&e.sku) {
                     item.definition.standard_cost = Some(e.standard_cost);
+                    self.dirty.items.insert(e.sku.clone());
                 }
             }
             _movements_and_postings_follow => {}
@@ -161,7 +162,7 @@ impl Tables {
             && let Some(item) = self.items.get_mut(&sku)
         {
             (item.stream_version, item.position) = (recorded.stream_version, recorded.position);
-            self.dirty.items.insert(sku);
+            self.dirty.item_versions.insert(sku);
         }
     }
 

@@ -82,7 +82,10 @@ pub struct Tables {
 #[derive(Debug, Default)]
 #[allow(missing_docs, reason = "one field per view")]
 pub struct Dirty {
+    /// Items of another definition, and with it another version.
     pub items: HashSet<Sku>,
+    /// Items of another version.
+    pub item_versions: HashSet<Sku>,
     pub levels: HashSet<(Sku, LocationCode)>,
     pub locations: HashSet<LocationCode>,
     pub accounts: HashSet<AccountCode>,
@@ -247,7 +250,7 @@ impl Tables {
     /// Items whose answer may have changed since the last write.
     #[must_use]
     pub fn changed_skus(&self) -> HashSet<Sku> {
-        let mut skus: HashSet<Sku> = self.dirty.items.iter().cloned().collect();
+        let mut skus: HashSet<Sku> = self.dirty.items.union(&self.dirty.item_versions).cloned().collect();
         skus.extend(self.dirty.levels.iter().map(|(sku, _)| sku.clone()));
         for id in &self.dirty.reservations {
             skus.extend(self.reservations.get(id).into_iter().flat_map(|r| &r.lines).map(|l| l.sku.clone()));
