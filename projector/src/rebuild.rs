@@ -33,6 +33,10 @@ use chase::Chase;
 const SCHEMA: &str = "ledger_rebuild";
 /// Names the one rebuild that may run in a database.
 const LOCK: i64 = 0x6c65_6467_6572_7662;
+/// The one before may have ended without the server having noticed.
+const LOCK_TRIES: usize = 20;
+/// Between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// With so many events to go, the views may stand still for the rest.
 const REST_MAX: i64 = 5_000;
 /// Longest wait for projectors to finish their batch.
@@ -108,15 +112,25 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Takes the lock of rebuilds. It is of the session, so that it ends with this process however it ends; the server may notice
+/// that a moment later, so the next one waits a little.
+async fn is_alone(owner: &mut PgConnection) -> Result<bool, Error> {
+    for _ in 0..LOCK_TRIES {
+        if sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *owner).await? {
+            return Ok(true);
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    Ok(false)
+}
+
 /// Rebuilds. Told to stop, it leaves the copies for the next time.
 ///
 /// # Errors
 /// [`Error`]; the views in use are as before.
 pub async fn run(options: &Options, progress: watch::Sender<Progress>, stop: &CancellationToken) -> Result<Report, Error> {
     let mut owner = PgConnection::connect(&options.url).await?;
-    // Of the session, so that it ends with this process however it ends.
-    let is_alone: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut owner).await?;
-    if !is_alone {
+    if !is_alone(&mut owner).await? {
         return Err(Error::RebuildUnderWay);
     }
     prepare(&mut owner, options).await?;
